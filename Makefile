@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# HaloD. `make help` lists the targets. Nothing is written outside $(O).
+#
+#   make                 build/halod build/halo-agent build/haloctl
+#   make MODE=asan       the same into build/asan (also: tsan, cov, fuzz)
+#   make O=/tmp/x        the same into another directory
+
+MODE    ?= release
+O       ?= build$(if $(filter-out release,$(MODE)),/$(MODE))
+PREFIX  ?= /usr/local
+SBINDIR ?= $(PREFIX)/sbin
+BINDIR  ?= $(PREFIX)/bin
+MANDIR  ?= $(PREFIX)/share/man
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1)
+
+CC_release := gcc
+CC_asan    := gcc
+CC_tsan    := gcc
+CC_cov     := gcc
+CC_fuzz    := clang
+CC         := $(CC_$(MODE))
+
+FLAGS_release := -O2 -D_FORTIFY_SOURCE=2
+FLAGS_asan    := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+FLAGS_tsan    := -O1 -fsanitize=thread -fno-omit-frame-pointer
+FLAGS_cov     := -O0 --coverage
+FLAGS_fuzz    := -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+
+WARN   := -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes -Wshadow \
+          -Wpointer-arith -Wwrite-strings -Wvla -Wno-unused-parameter
+CFLAGS := -std=gnu17 -g $(FLAGS_$(MODE)) $(WARN) $(if $(WERROR),-Werror) \
+          -D_GNU_SOURCE -DHALO_VERSION='"$(VERSION)"' -Ihalod -MMD -MP $(EXTRA_CFLAGS)
+LDFLAGS := -pthread $(filter -fsanitize% --coverage,$(FLAGS_$(MODE))) $(EXTRA_LDFLAGS)
+
+# The layers, lowest first. An archive is linked only by what stands above it.
+LAYERS := base conf wire table control packet io plane
+LIBS_conf  := -lconfig
+LIBS_io    := -lgnutls -lsqlite3 -ljansson -lnetfilter_queue -lnftables -lnftnl -lmnl -lev -lcap-ng
+
+layer_objs = $(patsubst %.c,$(O)/obj/%.o,$(wildcard halod/$(1)/*.c))
+define layer
+$(O)/lib$(1).a: $(call layer_objs,$(1))
+	@rm -f $$@; ar rcs $$@ $$^
+endef
+$(foreach l,$(LAYERS),$(eval $(call layer,$(l))))
+
+# ar(chives) of the layers named, highest first so that the linker is content
+ar = $(foreach l,plane io packet control table wire conf base,$(if $(filter $(l),$(1)),$(O)/lib$(l).a))
+
+PURE   := base conf wire table control packet
+ALL    := $(LAYERS)
+HALOD_OBJS := $(patsubst %.c,$(O)/obj/%.o,$(filter-out halod/main.c,$(wildcard halod/*.c)))
+AGENT_OBJS := $(patsubst %.c,$(O)/obj/%.o,$(filter-out nodeagent/main.c,$(wildcard nodeagent/*.c)))
+CTL_OBJS   := $(patsubst %.c,$(O)/obj/%.o,$(filter-out tools/haloctl/main.c,$(wildcard tools/haloctl/*.c)))
+
+.DEFAULT_GOAL := all
+all: $(O)/halod $(O)/halo-agent $(O)/haloctl
+
+$(O)/halod: $(O)/obj/halod/main.o $(HALOD_OBJS) $(call ar,$(ALL))
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_io) $(LIBS_conf)
+$(O)/halo-agent: $(O)/obj/nodeagent/main.o $(AGENT_OBJS) $(call ar,io wire base)
+	$(CC) $(LDFLAGS) -o $@ $^ -lgnutls -ljansson -lmnl -lev
+$(O)/haloctl: $(O)/obj/tools/haloctl/main.o $(CTL_OBJS) $(call ar,io control table packet wire conf base)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_io) -lsmartcols $(LIBS_conf)
+
+$(O)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -c -o $@ $<
+
+# tests/unit/test_X.c, tests/sim/*.c, tests/bench/bench_X.c: a program each,
+# linked with tests/lib, every layer, and what the daemon and agent are made of.
+TEST_LIB  := $(patsubst %.c,$(O)/obj/%.o,$(wildcard tests/lib/*.c))
+TEST_SRCS := $(wildcard tests/unit/test_*.c tests/sim/test_*.c)
+TESTS     := $(patsubst %.c,$(O)/%,$(TEST_SRCS))
+BENCHES   := $(patsubst %.c,$(O)/%,$(wildcard tests/bench/bench_*.c))
+HELPERS   := $(patsubst %.c,$(O)/%,$(wildcard tests/netns/*.c tests/demo/*.c))
+FUZZERS   := $(patsubst %.c,$(O)/%,$(wildcard tests/fuzz/fuzz_*.c))
+
+# what a test program is linked with beyond the pure layers; by its name
+LINK_default := $(call ar,$(PURE))
+test_link = $(or $(LINK_$(notdir $(1))),$(LINK_default))
+-include tests/link.mk
+
+.SECONDEXPANSION:
+$(TESTS) $(BENCHES) $(HELPERS): $(O)/%: $(O)/obj/%.o $$(TEST_LIB) $$(call test_link,%)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(LIBS_io) $(LIBS_conf)
+$(FUZZERS): $(O)/%: $(O)/obj/%.o $$(call test_link,%)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS_io) $(LIBS_conf)
+
+tests: all $(TESTS) $(HELPERS)
+benches: all $(BENCHES) $(HELPERS)
+fuzzers: $(FUZZERS)
+
+clean:
+	rm -rf build
+
+.PHONY: all tests benches fuzzers clean
+.SECONDARY:
+
+-include $(shell find $(O)/obj -name '*.d' 2>/dev/null)

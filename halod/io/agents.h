@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The gateway's side of the agent connections: listens, authenticates (TLS 1.3
+ * PSK), frames. It knows nothing of nodes' states: it hands whole messages up
+ * and sends what it is given.
+ */
+#ifndef HALO_IO_AGENTS_H
+#define HALO_IO_AGENTS_H
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "base/diag.h"
+#include "conf/conf.h"
+#include "wire/message.h"
+
+struct agents;
+
+struct agents_handler {
+	/* A whole message of an authenticated peer. HELLO's name has been
+	 * checked against the key, its addresses against the configuration
+	 * (and filled in when it named none). m is borrowed. Called at most
+	 * once per event-loop round per connection for HELLO; bounded work. */
+	void (*message)(void *arg, uint64_t link, const struct message *m);
+	/* After HELLO had been handed up: FIN, RST, protocol error. Not called
+	 * for agents_close(). */
+	void (*closed)(void *arg, uint64_t link, const char *why);
+	void *arg;
+};
+
+struct agents_stats {
+	uint64_t accepted, refused, handshakes, handshake_failures,
+		protocol_errors, beats;
+	unsigned connections, authenticated;
+};
+
+/* -errno with a line for the operator in err. */
+int agents_open(struct agents **out, struct ev_loop *loop,
+		const struct conf *conf, const struct agents_handler *handler,
+		char *err, unsigned err_size);
+/* Link is unknown (already closed): nothing happens. A peer that does not
+ * read is cut off when its bounded queue is full. */
+void agents_send(struct agents *a, uint64_t link, const struct message *m);
+/* After what was queued has gone out (at most 1 s). */
+void agents_close_link(struct agents *a, uint64_t link);
+/* Reads all that has arrived on every connection, delivering messages: called
+ * before a node is declared dead for silence. */
+void agents_drain_input(struct agents *a);
+/* Keys again from disk; sessions of keys that are gone are closed. */
+int agents_reload_keys(struct agents *a, struct diag_list *diags);
+void agents_stats(const struct agents *a, struct agents_stats *out);
+void agents_free(struct agents *a);
+
+#endif

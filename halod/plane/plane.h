@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What carries packets, behind one table of operations (section 6 of the
+ * design). Every plane gives the same answer to the same packet and table.
+ * All operations are called from the daemon's main thread.
+ */
+#ifndef HALO_PLANE_PLANE_H
+#define HALO_PLANE_PLANE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "packet/engine.h"
+#include "table/diff.h"
+#include "base/route_set.h"
+#include "table/table.h"
+
+struct plane_conf {
+	struct engine_conf engine; /* routes, addresses, services, limits */
+	uint16_t queue;		   /* first NFQUEUE number */
+	unsigned workers;	   /* queues and threads */
+	unsigned queue_len;	   /* packets the kernel keeps per queue */
+	bool realtime;		   /* SCHED_FIFO for workers */
+	/* routes that did not move since the state was stored: their flows are
+	 * relearned from mid-stream packets */
+	struct route_set relearn;
+};
+
+enum plane_event_type {
+	PLANE_FLOWS_ENDED, /* tag: end_flows() is finished; count of flows */
+	PLANE_REFUSED,	   /* tag, route: a door refused a SYN */
+	PLANE_LOST,	   /* count packets lost before a worker (ENOBUFS) */
+	PLANE_DRIFT,	   /* rules are not as written; repaired when ok */
+};
+
+struct plane_event {
+	enum plane_event_type type;
+	uint32_t tag;
+	uint16_t route;
+	uint64_t count;
+	bool ok;
+};
+
+struct plane_stats {
+	struct engine_stats engine; /* summed over workers */
+	uint64_t queued, lost_queue, lost_socket, batches;
+	unsigned workers;
+	char detail[80]; /* "nft queue", "xt NFQUEUE (no nft queue here)" */
+};
+
+struct plane; /* each plane's own; first member struct plane_base */
+
+struct plane_ops {
+	const char *name;
+	/* Needs CAP_NET_ADMIN. Replaces rules a crash left. Blocks for
+	 * milliseconds. -errno with a line for the operator in err. Owns all
+	 * it opened until close(). */
+	int (*open)(struct plane **out, const struct plane_conf *conf,
+		    char *err, unsigned err_size);
+	/* What a former halod left in the kernel: reference in *found, or
+	 * -ENOENT where the plane keeps nothing there. */
+	int (*adopt)(struct plane *p, struct table **found);
+	/* One atomic step, or nothing and -errno. On return every worker
+	 * answers by diff->to. Blocks until then (well under 1 ms). */
+	int (*apply)(struct plane *p, const struct table_diff *diff);
+	/* New connections to the routes wait, or wait no longer. On return it
+	 * is in force on every worker. */
+	int (*hold)(struct plane *p, const struct route_set *routes, bool on);
+	/* In the background; PLANE_FLOWS_ENDED tells. See engine_end_flows(). */
+	int (*end_flows)(struct plane *p, uint32_t tag,
+			 const struct route_set *routes, bool forced);
+	/* At most max; returns how many, or -errno. */
+	int (*flows)(struct plane *p, const struct flow_query *q,
+		     struct flow_view *out, unsigned max);
+	int (*stats)(struct plane *p, struct plane_stats *out);
+	/* Readable when events wait; -1: never any. */
+	int (*event_fd)(struct plane *p);
+	/* The next event: 0, or -EAGAIN. Never blocks. */
+	int (*next_event)(struct plane *p, struct plane_event *out);
+	/* flush: remove rules and flows; else leave what the kernel can carry
+	 * on without us. */
+	void (*close)(struct plane *p, bool flush);
+};
+
+extern const struct plane_ops plane_nfqueue, plane_null;
+
+/* By the name in the configuration ("auto" probes); NULL: no such plane. */
+const struct plane_ops *plane_by_name(const char *name);
+
+#endif

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * T(N, n): which slot owns which route when n slots share N routes (section 2
+ * of the design). Knows nothing of nodes: who sits in a slot is placement's.
+ *
+ * Kept as birth lists: the routes a slot was born with, ascending; what a slot
+ * owns at any n is a prefix of its list. A join appends one list and shortens
+ * others by moving their ends; its undo moves the ends back. O(moved).
+ */
+#ifndef HALO_TABLE_ASSIGN_H
+#define HALO_TABLE_ASSIGN_H
+
+#include <stdint.h>
+
+#include "base/route_set.h"
+
+struct assign;
+
+/* routes 1..ROUTES_MAX; slots_max 1..NODES_MAX. NULL: no memory. Allocates all
+ * it will ever need (growing never fails for want of memory). */
+struct assign *assign_new(unsigned routes, unsigned slots_max);
+void assign_free(struct assign *a);
+
+unsigned assign_routes(const struct assign *a); /* N */
+unsigned assign_slots(const struct assign *a);	/* n */
+
+/* Adds slot n+1; returns how many routes moved to it: floor(N/(n+1)), N for
+ * the first. -E2BIG beyond slots_max (nothing changes). */
+int assign_grow(struct assign *a);
+/* The exact undo of the last assign_grow(); returns how many routes moved.
+ * -ENOENT when there is no slot. */
+int assign_shrink(struct assign *a);
+
+/* The slot that owns the route, 0 when there are no slots. */
+uint16_t assign_owner(const struct assign *a, uint16_t route);
+/* The routes a slot owns now: borrowed until the next grow or shrink. */
+struct route_set assign_owned(const struct assign *a, uint16_t slot);
+
+#endif
