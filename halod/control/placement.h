@@ -28,25 +28,28 @@ struct placement_batch {
 
 /* NULL: no memory. */
 struct placement *placement_new(unsigned routes);
-void placement_free(struct placement *p);
 struct placement *placement_copy(const struct placement *p);
+void placement_free(struct placement *p); /* NULL is fine */
 
-/* Rebuild from a store: slots 1..n in order, then the reserve queue. -EINVAL
- * when a node stands twice. */
+/* Replace all by what a store kept: slots 1..n in order, then the reserve
+ * queue, head first. -EINVAL (a node stands twice, an id is not 1..NODES_MAX)
+ * changes nothing. */
 int placement_restore(struct placement *p, const node_id *slots, unsigned n,
 		      const node_id *reserve, unsigned n_reserve);
 
 /*
- * One batch: joins first, then deaths. Cannot fail half-way: -EINVAL (a joiner
- * that is already there, a gone node that is not) and -E2BIG (more active than
- * NODES_MAX or N) change nothing. Never allocates.
+ * One batch: joins first, then the gone. All or nothing: -EINVAL (a joiner that
+ * is already there, a gone node that is neither there nor a joiner of this
+ * batch, one node twice in a list, an id beyond NODES_MAX) changes nothing.
+ * Never allocates. More active nodes than N are legal: the slots beyond N own
+ * no route (placement_takes_active() is what keeps a cluster from that).
  */
 int placement_apply(struct placement *p, const struct placement_batch *batch);
 
 unsigned placement_routes(const struct placement *p);
 unsigned placement_slots(const struct placement *p);
 unsigned placement_reserves(const struct placement *p);
-node_id placement_node(const struct placement *p, uint16_t slot);
+node_id placement_node(const struct placement *p, uint16_t slot); /* 1..n */
 uint16_t placement_slot(const struct placement *p, node_id node); /* 0: none */
 node_id placement_reserve(const struct placement *p, unsigned i); /* 0 = head */
 bool placement_has(const struct placement *p, node_id node);
@@ -56,6 +59,8 @@ struct route_set placement_owned(const struct placement *p, uint16_t slot);
 /*
  * The rule of section 2 for a node that registers, counting those already
  * chosen in the same batch (extra_active, extra_reserve): true = active.
+ * A wish for reserve is always granted, one for active up to N active nodes;
+ * pass WISH_NONE to have a node serve rather than nobody.
  */
 bool placement_takes_active(const struct placement *p, unsigned extra_active,
 			    unsigned extra_reserve, unsigned reserve_wanted,

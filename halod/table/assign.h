@@ -16,10 +16,14 @@
 
 struct assign;
 
-/* routes 1..ROUTES_MAX; slots_max 1..NODES_MAX. NULL: no memory. Allocates all
- * it will ever need (growing never fails for want of memory). */
+/* routes 1..ROUTES_MAX; slots_max 1..NODES_MAX, also beyond N: such slots own
+ * nothing. NULL: no memory. Allocates all it will ever need (growing never
+ * fails for want of memory): 2 bytes for each of N·(1 + 1/2 + … + 1/slots_max)
+ * routes, of which only what has been grown into is ever touched. */
 struct assign *assign_new(unsigned routes, unsigned slots_max);
-void assign_free(struct assign *a);
+/* An independent copy that can grow as far; NULL: no memory. */
+struct assign *assign_copy(const struct assign *a);
+void assign_free(struct assign *a); /* NULL is fine */
 
 unsigned assign_routes(const struct assign *a); /* N */
 unsigned assign_slots(const struct assign *a);	/* n */
@@ -31,9 +35,9 @@ int assign_grow(struct assign *a);
  * -ENOENT when there is no slot. */
 int assign_shrink(struct assign *a);
 
-/* The slot that owns the route, 0 when there are no slots. */
+/* The slot that owns the route (1..N), 0 when there are no slots. */
 uint16_t assign_owner(const struct assign *a, uint16_t route);
-/* The routes a slot owns now: borrowed until the next grow or shrink. */
+/* The routes a slot (1..n) owns now: borrowed until the next grow or shrink. */
 struct route_set assign_owned(const struct assign *a, uint16_t slot);
 
 #endif

@@ -19,7 +19,9 @@ struct table_diff {
 	struct table *to;   /* Reference held. */
 	uint32_t n_routes, n_seats;
 	struct table_route_change *routes; /* ascending by route */
-	uint16_t *seats; /* ascending; compare from->seat[], to->seat[] */
+	/* Ascending; compare from->seat[], to->seat[]. The two may differ in
+	 * their number of seats: one that a table lacks is empty there. */
+	uint16_t *seats;
 };
 
 /* 0 or -ENOMEM; *out changes on success only. from and to have the same N. */
@@ -27,7 +29,8 @@ int table_diff_init(struct table_diff *out, struct table *from,
 		    struct table *to);
 void table_diff_fini(struct table_diff *diff);
 
-/* How many routes change the node instance that serves them. */
+/* How many routes change the node instance that serves them; from none and
+ * to none count. */
 uint32_t table_diff_moved(const struct table_diff *diff);
 
 #endif
