@@ -4,6 +4,11 @@
  * line out, or a stream of them (monitor). It knows no request: it hands
  * parsed objects to a handler. Framing and limits are here, meaning is
  * halod/requests.c's.
+ *
+ * What is no JSON object, or longer than CONTROL_REQUEST_MAX, is answered by
+ * an error object and the connection closed. A client that has nothing to
+ * wait for and neither completes a request nor reads its answer for 10 s is
+ * closed. A client that closed its sending side is still answered.
  */
 #ifndef HALO_IO_CONTROL_SOCKET_H
 #define HALO_IO_CONTROL_SOCKET_H
@@ -16,7 +21,8 @@ struct control_socket;
 struct control_client;
 
 /* The handler answers by control_reply() now or later (drain --wait), once; or
- * turns the client into a subscriber. request is borrowed. */
+ * turns the client into a subscriber. A client has one request at a time.
+ * request is borrowed. */
 struct control_handler {
 	void (*request)(void *arg, struct control_client *client,
 			json_t *request);
@@ -27,15 +33,24 @@ struct control_handler {
 
 #define CONTROL_REQUEST_MAX 65536
 #define CONTROL_CLIENTS_MAX 64
+#define CONTROL_BACKLOG_MAX (1 << 20) /* bytes a subscriber may leave unread */
 
-/* Socket 0660; a stale one is replaced, a live one is -EADDRINUSE. */
+/* Socket 0660; a stale one is replaced, a live one is -EADDRINUSE. Its folder
+ * is made when only that is missing. */
 int control_socket_open(struct control_socket **out, struct ev_loop *loop,
 			const char *path, const struct control_handler *handler,
 			char *err, unsigned err_size);
+/* Other than 10 s of patience with slow clients. */
+void control_socket_set_patience(struct control_socket *s, double seconds);
+
 /* Steals the reference to response. */
 void control_reply(struct control_client *client, json_t *response);
+/* From now on the client gets what is published; its requests end. */
 void control_subscribe(struct control_client *client);
-/* To every subscriber; one that does not read is dropped when 1 MiB waits. */
+/* One more line to a subscriber alone. Steals the reference. */
+void control_send(struct control_client *client, json_t *event);
+/* To every subscriber; one that does not read is dropped when
+ * CONTROL_BACKLOG_MAX waits. Steals the reference to event. */
 void control_publish(struct control_socket *s, json_t *event);
 void control_socket_free(struct control_socket *s); /* unlinks it */
 

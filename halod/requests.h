@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The daemon's side of haloctl: a table of requests, name → function, each
+ * turning a JSON object into a JSON object. Independent of the transport (the
+ * control socket) and of what carries effects out (the daemon).
+ *
+ * Request  {"cmd":"node.show","name":"web-1"}
+ * Response {"schema":1, …} or {"schema":1,"error":{"code":"not-found|refused|
+ *          usage|failed","what":…,"object":…,"why":…,"try":…}}
+ */
+#ifndef HALO_REQUESTS_H
+#define HALO_REQUESTS_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "conf/conf.h"
+#include "control/cluster.h"
+#include "io/agents.h"
+#include "io/control_socket.h"
+#include "io/store.h"
+#include "packet/engine.h"
+#include "plane/plane.h"
+
+#define REQUESTS_SCHEMA	    1
+#define REQUESTS_RECENT_MAX 128 /* events kept for `monitor --since` */
+
+/* One finding about the host. */
+enum requests_level { CHECK_OK, CHECK_WARN, CHECK_FAIL };
+struct requests_check {
+	enum requests_level level;
+	char check[48]; /* "rp_filter" */
+	char text[240]; /* what was found */
+	char fix[240];	/* what to do; "" when ok */
+};
+#define REQUESTS_CHECKS_MAX 64
+
+/* A client of `node drain --wait`, answered by requests_note(). */
+struct requests_waiter {
+	struct control_client *client; /* NULL: free */
+	char node[NODE_NAME_MAX];
+};
+
+/*
+ * What requests may read and do. All but the last part is set by the daemon
+ * and borrowed; the plane, store, agents and socket may be NULL.
+ */
+struct requests_context {
+	void *arg; /* of the functions below */
+	const struct conf *conf;
+	const struct engine_conf *doors; /* what the plane was opened with */
+	struct cluster *cluster;
+	const struct plane_ops *ops;
+	struct plane *plane;
+	struct store *store;
+	struct agents *agents;
+	struct control_socket *socket; /* where events are published */
+	uint64_t start_ns;
+	const char *const *warnings; /* for status; NULL-terminated, or NULL */
+
+	uint64_t (*now_ns)(void *arg); /* CLOCK_MONOTONIC */
+	/* cluster_step() and its effects carried out; its return value */
+	int (*step)(void *arg, const struct event *ev);
+	/* takes effect after the response has been written */
+	void (*shutdown)(void *arg, bool flush);
+	/* Fills at most max findings, returns how many; NULL: no checks. */
+	unsigned (*doctor)(void *arg, struct requests_check *out, unsigned max);
+
+	/* requests' own; zero at start */
+	struct requests_waiter waiting[CONTROL_CLIENTS_MAX];
+	json_t *recent[REQUESTS_RECENT_MAX]; /* by seq modulo the size */
+};
+
+/*
+ * The response, a new reference; NULL when it comes later (drain --wait) or as
+ * a stream (monitor). client may be NULL in tests: then nothing comes later.
+ */
+json_t *requests_handle(struct requests_context *ctx, json_t *request,
+			struct control_client *client);
+
+/* Called for each note, in order: publishes it to the subscribers of the
+ * socket, remembers it for `monitor --since`, answers drains that waited. */
+void requests_note(struct requests_context *ctx,
+		   const struct store_event *event);
+/* The client went away: it is not answered any more. */
+void requests_gone(struct requests_context *ctx, struct control_client *client);
+/* Frees what requests kept, not the context. */
+void requests_fini(struct requests_context *ctx);
+
+/*
+ * One event as monitor and history show it, a new reference: schema, seq,
+ * time (RFC 3339, ms, UTC), kind, node, from, to, reason, version, slot, ms,
+ * why, count, routes as [[first,last],…] (at most 1024 ranges). Always the
+ * same members; null where there is nothing to say.
+ */
+json_t *requests_event(const struct store_event *event);
+
+#endif
