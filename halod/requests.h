@@ -44,18 +44,18 @@ struct requests_waiter {
 
 /*
  * What requests may read and do. All but the last part is set by the daemon
- * and borrowed; the plane, store, agents and socket may be NULL.
+ * and borrowed; table, plane, store and agents may be NULL.
  */
 struct requests_context {
 	void *arg; /* of the functions below */
 	const struct conf *conf;
-	const struct engine_conf *doors; /* what the plane was opened with */
 	struct cluster *cluster;
-	const struct plane_ops *ops;
+	struct table *table; /* what the plane carries */
+	const struct plane_ops *plane_ops;
 	struct plane *plane;
 	struct store *store;
+	const char *store_error; /* why there is no store; or NULL */
 	struct agents *agents;
-	struct control_socket *socket; /* where events are published */
 	uint64_t start_ns;
 	const char *const *warnings; /* for status; NULL-terminated, or NULL */
 
@@ -79,8 +79,8 @@ struct requests_context {
 json_t *requests_handle(struct requests_context *ctx, json_t *request,
 			struct control_client *client);
 
-/* Called for each note, in order: publishes it to the subscribers of the
- * socket, remembers it for `monitor --since`, answers drains that waited. */
+/* Called for each note, in order: remembers it for `monitor --since` and
+ * answers drains that waited. Publishing it is the daemon's. */
 void requests_note(struct requests_context *ctx,
 		   const struct store_event *event);
 /* The client went away: it is not answered any more. */
