@@ -1,10 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # HaloD. `make help` lists the targets. Nothing is written outside $(O).
-#
-#   make                 build/halod build/halo-agent build/haloctl
-#   make MODE=asan       the same into build/asan (also: tsan, cov, fuzz)
-#   make O=/tmp/x        the same into another directory
 
 MODE    ?= release
 O       ?= build$(if $(filter-out release,$(MODE)),/$(MODE))
@@ -13,6 +9,12 @@ SBINDIR ?= $(PREFIX)/sbin
 BINDIR  ?= $(PREFIX)/bin
 MANDIR  ?= $(PREFIX)/share/man
 UNITDIR ?= $(PREFIX)/lib/systemd/system
+CONFDIR ?= /etc/halod
+COMPDIR ?= $(PREFIX)/share/bash-completion/completions
+
+# `make V=1` shows the commands instead of what they make
+Q    := $(if $(V),,@)
+say  = @$(if $(V),:,printf '  %-7s %s\n' $(1) $(2))
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1)
 
@@ -43,6 +45,7 @@ LIBS_io    := -lgnutls -lsqlite3 -ljansson -lnetfilter_queue -lnftables -lnftnl 
 layer_objs = $(patsubst %.c,$(O)/obj/%.o,$(wildcard halod/$(1)/*.c))
 define layer
 $(O)/lib$(1).a: $(call layer_objs,$(1))
+	$$(call say,AR,$$@)
 	@rm -f $$@; ar rcs $$@ $$^
 endef
 $(foreach l,$(LAYERS),$(eval $(call layer,$(l))))
@@ -60,15 +63,19 @@ CTL_OBJS   := $(patsubst %.c,$(O)/obj/%.o,$(filter-out tools/haloctl/main.c,$(wi
 all: $(O)/halod $(O)/halo-agent $(O)/haloctl
 
 $(O)/halod: $(O)/obj/halod/main.o $(HALOD_OBJS) $(call ar,$(ALL))
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_io) $(LIBS_conf)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_io) $(LIBS_conf)
 $(O)/halo-agent: $(O)/obj/nodeagent/main.o $(AGENT_OBJS) $(call ar,io wire base)
-	$(CC) $(LDFLAGS) -o $@ $^ -lgnutls -ljansson -lmnl -lev
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lgnutls -ljansson -lmnl -lev
 $(O)/haloctl: $(O)/obj/tools/haloctl/main.o $(CTL_OBJS) $(call ar,io control table packet wire conf base)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_io) -lsmartcols $(LIBS_conf)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_io) -lsmartcols $(LIBS_conf)
 
 $(O)/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -c -o $@ $<
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CFLAGS) -c -o $@ $<
 
 # tests/unit/test_X.c, tests/sim/*.c, tests/bench/bench_X.c: a program each,
 # linked with tests/lib, every layer, and what the daemon and agent are made of.
@@ -87,19 +94,79 @@ test_link = $(or $(LINK_$(notdir $(1))),$(LINK_default))
 .SECONDEXPANSION:
 $(TESTS) $(BENCHES) $(HELPERS): $(O)/%: $(O)/obj/%.o $$(TEST_LIB) $$(call test_link,%)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(LIBS_io) $(LIBS_conf)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(LIBS_io) $(LIBS_conf)
 $(FUZZERS): $(O)/%: $(O)/obj/%.o $$(call test_link,%)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS_io) $(LIBS_conf)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS_io) $(LIBS_conf)
 
 tests: all $(TESTS) $(HELPERS)
 benches: all $(BENCHES) $(HELPERS)
 fuzzers: $(FUZZERS)
 
+MAN := $(patsubst doc/%.scd,$(O)/man/%,$(wildcard doc/*.scd))
+man: $(MAN)
+$(O)/man/%: doc/%.scd
+	@mkdir -p $(@D)
+	$(call say,MAN,$@)
+	$(Q)scdoc <$< >$@
+
+deps:
+	@scripts/install-deps
+check: deps
+	@scripts/run-tests
+demo: deps
+	@scripts/build all benches
+	@scripts/demo
+bench: deps
+	@scripts/build all benches
+	@scripts/run-bench
+fuzz: deps
+	@scripts/run-fuzz
+cov: deps
+	@scripts/run-cov
+
+# man pages carry their section as suffix: halod.8 goes to man8/
+install: all man
+	install -d $(DESTDIR)$(SBINDIR) $(DESTDIR)$(BINDIR) \
+		$(DESTDIR)$(UNITDIR) $(DESTDIR)$(CONFDIR)
+	install -m 755 $(O)/halod $(O)/halo-agent $(DESTDIR)$(SBINDIR)
+	install -m 755 $(O)/haloctl $(DESTDIR)$(BINDIR)
+	install -m 644 etc/halod.conf.example $(DESTDIR)$(CONFDIR)
+	for page in $(MAN); do \
+		install -D -m 644 -t \
+			$(DESTDIR)$(MANDIR)/man$${page##*.} $$page || exit; \
+	done
+	for unit in etc/systemd/*.service; do \
+		sed 's|@SBINDIR@|$(SBINDIR)|; s|@CONFDIR@|$(CONFDIR)|' $$unit \
+			>$(DESTDIR)$(UNITDIR)/$${unit##*/} || exit; \
+	done
+	for completion in $(wildcard etc/completion/*); do \
+		install -D -m 644 -t $(DESTDIR)$(COMPDIR) $$completion || exit; \
+	done
+
 clean:
 	rm -rf build
 
-.PHONY: all tests benches fuzzers clean
+help:
+	@echo 'make            build/halod build/halo-agent build/haloctl'
+	@echo 'make MODE=asan  the same into build/asan (tsan, cov and fuzz too)'
+	@echo 'make O=/tmp/x   the same into another directory'
+	@echo 'make deps       install the Debian packages that are missing (root)'
+	@echo 'make check      build and run every test (root)'
+	@echo 'make demo       a lab of namespaces, a cluster, faults (root)'
+	@echo 'make bench      measure; a table and build/bench/*.json (root)'
+	@echo 'make fuzz       run each fuzzer for FUZZ_SECONDS=60'
+	@echo 'make cov        coverage of the unit tests, a line per layer'
+	@echo 'make man        manual pages into build/man'
+	@echo 'make install    DESTDIR= PREFIX=/usr/local'
+	@echo 'make clean      remove build/'
+	@echo
+	@echo 'V=1 shows the commands, WERROR=1 makes warnings errors.'
+
+.PHONY: all tests benches fuzzers man deps check demo bench fuzz cov install \
+	clean help
 .SECONDARY:
 
 -include $(shell find $(O)/obj -name '*.d' 2>/dev/null)
