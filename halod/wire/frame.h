@@ -20,6 +20,8 @@
 #define FRAME_LEN_MAX	  (FRAME_HEADER_LEN + 4 * 32768 + 256)
 /* what an agent may send: it never sends routes */
 #define FRAME_LEN_MAX_AGENT 1024
+/* a WELCOME that asks for beats faster than this is refused */
+#define FRAME_INTERVAL_MIN_US 1000
 
 struct frame_error {
 	enum error_code code;
@@ -33,12 +35,14 @@ int frame_length(const uint8_t *data, size_t len, size_t max,
 		 struct frame_error *err);
 
 /* Decodes one whole frame. Route ids land in routes[ROUTES_MAX] (may be NULL
- * when the caller takes no frame with routes), to which the message points.
- * 0 or -EPROTO with *err; *out changes on success only. */
+ * when the caller takes no frame with routes), to which the message points;
+ * they are scratch when it fails. 0 or -EPROTO with *err; *out changes on
+ * success only. */
 int frame_decode(struct message *out, const uint8_t *data, size_t len,
 		 uint16_t *routes, struct frame_error *err);
 
-/* Bytes written, or -ENOSPC. Any message but one with routes fits in 1024. */
+/* Bytes written, or -ENOSPC. Any message but one with routes fits in 1024.
+ * Texts go out as printable ASCII, anything else as '?'. */
 int frame_encode(uint8_t *out, size_t size, const struct message *m);
 /* The size frame_encode() will need. */
 size_t frame_size(const struct message *m);

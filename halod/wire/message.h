@@ -143,6 +143,9 @@ const char *message_type_name(enum message_type type);
 const char *node_state_name(enum node_state state);
 const char *move_reason_name(enum move_reason reason);
 const char *node_health_name(enum node_health health);
+const char *error_code_name(enum error_code code);
+/* Sent by agents; all others are the gateway's. */
+bool message_is_agents(enum message_type type);
 /* [A-Za-z0-9._-]{1,63}, not starting with '.' or '-' */
 bool node_name_is_valid(const char *name);
 /* FNV-1a over the big-endian ids: the agent's and halod's view compared */
