@@ -1,0 +1,682 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "daemon.h"
+
+#include <errno.h>
+#include <ev.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "control/cluster.h"
+#include "io/agents.h"
+#include "io/clock.h"
+#include "io/control_socket.h"
+#include "io/probe.h"
+#include "io/realtime.h"
+#include "io/store.h"
+#include "notes.h"
+#include "plane/plane.h"
+#include "requests.h"
+
+#define REALTIME_PRIORITY 50
+#define PLANE_EVENTS_PER_WAKEUP 64
+#define SHUTDOWN_REPLY_S 0.05 /* for haloctl's answer to go out */
+
+struct daemon {
+	struct conf conf;
+	char path[256];
+	struct ev_loop *loop;
+	struct cluster *cluster;
+	struct effects *fx;
+	bool stepping;
+	const struct plane_ops *plane_ops;
+	struct plane *plane;
+	struct store *store; /* NULL: degraded */
+	char store_error[200];
+	uint64_t seq;	     /* of the last event */
+	struct agents *agents;
+	struct control_socket *control;
+	struct probes *probes;
+	struct clock_timer tick;
+	ev_io plane_io;
+	ev_signal sigterm, sigint, sighup;
+	ev_timer shutdown_timer;
+	bool flush;
+	struct event *deferred; /* that came up while stepping */
+	unsigned n_deferred, deferred_room;
+	struct requests_context requests;
+};
+
+static void feed(struct daemon *d, const struct event *ev);
+
+/* ---- effect → I/O ---- */
+
+static void do_send(struct daemon *d, const struct effect *e)
+{
+	agents_send(d->agents, e->link, &e->message);
+}
+
+static void do_close(struct daemon *d, const struct effect *e)
+{
+	agents_close_link(d->agents, e->link);
+}
+
+static void do_hold(struct daemon *d, const struct effect *e)
+{
+	int err = d->plane_ops->hold(d->plane, &e->routes, true);
+
+	if (err)
+		log_error("hold failed", "routes=%u error=%s", e->routes.count,
+			  strerror(-err));
+}
+
+static void do_release(struct daemon *d, const struct effect *e)
+{
+	int err = d->plane_ops->hold(d->plane, &e->routes, false);
+
+	if (err)
+		log_error("release failed", "routes=%u error=%s",
+			  e->routes.count, strerror(-err));
+}
+
+/* An event without borrowed pointers, to be fed after this step. */
+static void defer(struct daemon *d, const struct event *ev)
+{
+	struct event *grown = d->deferred;
+
+	if (d->n_deferred == d->deferred_room) {
+		d->deferred_room = d->deferred_room ? 2 * d->deferred_room : 16;
+		grown = realloc(grown, d->deferred_room * sizeof(*grown));
+		if (!grown) {
+			d->deferred_room = d->n_deferred;
+			log_error("event lost", "why=\"out of memory\"");
+			return;
+		}
+		d->deferred = grown;
+	}
+	d->deferred[d->n_deferred++] = *ev;
+}
+
+static void do_apply(struct daemon *d, const struct effect *e)
+{
+	struct event failed = { .type = EVENT_APPLY_FAILED,
+				.version = e->table->version };
+	struct table_diff diff;
+	int err;
+
+	err = table_diff_init(&diff, d->requests.table, e->table);
+	if (!err) {
+		err = d->plane_ops->apply(d->plane, &diff);
+		table_diff_fini(&diff);
+	}
+	if (err) {
+		log_error("apply failed", "version=%llu error=%s",
+			  (unsigned long long)e->table->version,
+			  strerror(-err));
+		defer(d, &failed);
+		return;
+	}
+	table_put(d->requests.table);
+	d->requests.table = table_get(e->table);
+}
+
+static void do_end_flows(struct daemon *d, const struct effect *e)
+{
+	int err = d->plane_ops->end_flows(d->plane, e->tag, &e->routes,
+					  e->forced);
+
+	if (err)
+		log_error("ending flows failed", "tag=%u error=%s", e->tag,
+			  strerror(-err));
+}
+
+static const struct conf_service *first_tcp_service(const struct conf *conf)
+{
+	for (unsigned i = 0; i < conf->n_services; i++)
+		if (conf->services[i].protocol == IPPROTO_TCP)
+			return &conf->services[i];
+	return NULL;
+}
+
+static void do_probe(struct daemon *d, const struct effect *e)
+{
+	const struct conf_service *s = first_tcp_service(&d->conf);
+	struct event accepted = { .type = EVENT_PROBED, .tag = e->tag,
+				  .ok = true };
+	struct endpoint door = { .addr = e->addr };
+
+	if (!s) { /* datagrams prove nothing: only time tells */
+		defer(d, &accepted);
+		return;
+	}
+	door.port = (uint16_t)(s->listen + e->route - 1);
+	probes_start(d->probes, e->tag, &door,
+		     d->conf.agents.interval_ns * d->conf.agents.miss);
+}
+
+static void do_store(struct daemon *d, const struct effect *e)
+{
+	struct cluster_saved saved;
+
+	if (!d->store)
+		return;
+	if (cluster_save(d->cluster, &saved))
+		log_error("state not stored", "why=\"out of memory\"");
+	else
+		store_save(d->store, &saved);
+}
+
+static void do_note(struct daemon *d, const struct effect *e)
+{
+	struct store_event event = { .seq = ++d->seq,
+				     .time_ms = clock_wall_ms(),
+				     .note = e->note };
+
+	notes_log(&e->note);
+	if (d->store)
+		store_event(d->store, &event);
+	if (d->control)
+		control_publish(d->control, requests_event(&event));
+	requests_note(&d->requests, &event);
+}
+
+static void (*const effect_handlers[])(struct daemon *,
+				       const struct effect *) = {
+	[EFFECT_SEND] = do_send,
+	[EFFECT_CLOSE] = do_close,
+	[EFFECT_HOLD] = do_hold,
+	[EFFECT_RELEASE] = do_release,
+	[EFFECT_APPLY] = do_apply,
+	[EFFECT_END_FLOWS] = do_end_flows,
+	[EFFECT_PROBE] = do_probe,
+	[EFFECT_STORE] = do_store,
+	[EFFECT_NOTE] = do_note,
+};
+
+static void carry_out(struct daemon *d)
+{
+	d->stepping = true;
+	for (unsigned i = 0; i < effects_count(d->fx); i++) {
+		const struct effect *e = effects_at(d->fx, i);
+
+		effect_handlers[e->type](d, e);
+	}
+	effects_clear(d->fx);
+	d->stepping = false;
+	clock_timer_advance(&d->tick, cluster_deadline(d->cluster));
+}
+
+/* ---- I/O → event ---- */
+
+static int step(void *arg, const struct event *ev)
+{
+	struct daemon *d = arg;
+	int err = cluster_step(d->cluster, ev, clock_monotonic_ns(), d->fx);
+
+	carry_out(d);
+	if (err == -ENOMEM)
+		log_error("event lost", "type=%d why=\"out of memory\"",
+			  ev->type);
+	return err;
+}
+
+static void feed_deferred(struct daemon *d)
+{
+	for (unsigned i = 0; i < d->n_deferred; i++) {
+		struct event ev = d->deferred[i]; /* the array may move */
+
+		step(d, &ev);
+	}
+	d->n_deferred = 0;
+}
+
+static void feed(struct daemon *d, const struct event *ev)
+{
+	if (d->stepping) {
+		defer(d, ev);
+		return;
+	}
+	step(d, ev);
+	feed_deferred(d);
+}
+
+static int step_for_requests(void *arg, const struct event *ev)
+{
+	int err = step(arg, ev);
+
+	feed_deferred(arg);
+	return err;
+}
+
+static void on_agent_message(void *arg, uint64_t link, const struct message *m)
+{
+	struct event ev = { .link = link };
+
+	switch (m->type) {
+	case MESSAGE_HELLO:
+		ev.type = EVENT_HELLO;
+		ev.hello = &m->hello;
+		break;
+	case MESSAGE_BEAT:
+		ev.type = EVENT_BEAT;
+		ev.beat = &m->beat;
+		break;
+	case MESSAGE_MOVED_OK:
+		ev.type = EVENT_MOVED_OK;
+		ev.id = m->moved_ok.id;
+		break;
+	case MESSAGE_ASSIGNED_OK:
+		ev.type = EVENT_ASSIGNED_OK;
+		ev.assigned_ok = &m->assigned_ok;
+		break;
+	case MESSAGE_GOODBYE:
+		ev.type = EVENT_GOODBYE;
+		break;
+	default: /* agents.c lets only an agent's messages through */
+		return;
+	}
+	feed(arg, &ev);
+}
+
+static void on_agent_closed(void *arg, uint64_t link, const char *why)
+{
+	struct event ev = { .type = EVENT_LINK_CLOSED, .link = link };
+
+	feed(arg, &ev);
+}
+
+static void on_probed(void *arg, uint32_t tag, bool ok)
+{
+	struct event ev = { .type = EVENT_PROBED, .tag = tag, .ok = ok };
+
+	feed(arg, &ev);
+}
+
+static void on_request(void *arg, struct control_client *client,
+		       json_t *request)
+{
+	struct daemon *d = arg;
+	json_t *response = requests_handle(&d->requests, request, client);
+
+	if (response)
+		control_reply(client, response);
+}
+
+static void on_client_gone(void *arg, struct control_client *client)
+{
+	struct daemon *d = arg;
+
+	requests_gone(&d->requests, client);
+}
+
+/* Silence counts only when all that has arrived has been read. */
+static void on_tick(void *arg)
+{
+	struct event ev = { .type = EVENT_TICK };
+	struct daemon *d = arg;
+
+	if (cluster_deadline(d->cluster) <= clock_monotonic_ns())
+		agents_drain_input(d->agents);
+	if (cluster_deadline(d->cluster) <= clock_monotonic_ns())
+		feed(d, &ev);
+	clock_timer_advance(&d->tick, cluster_deadline(d->cluster));
+}
+
+static void plane_flows_ended(struct daemon *d, const struct plane_event *e)
+{
+	log_debug("flows ended", "tag=%u count=%llu", e->tag,
+		  (unsigned long long)e->count);
+}
+
+static void plane_refused(struct daemon *d, const struct plane_event *e)
+{
+	struct event ev = { .type = EVENT_REFUSED, .tag = e->tag };
+
+	feed(d, &ev);
+}
+
+static void plane_lost(struct daemon *d, const struct plane_event *e)
+{
+	log_warn("packets lost before a worker saw them",
+		 "count=%llu try=\"nfqueue.queue-length, nfqueue.workers\"",
+		 (unsigned long long)e->count);
+}
+
+static void plane_drift(struct daemon *d, const struct plane_event *e)
+{
+	log_warn("rules were changed by another", "plane=%s repaired=%s",
+		 d->plane_ops->name, e->ok ? "yes" : "no");
+}
+
+static void (*const plane_handlers[])(struct daemon *,
+				      const struct plane_event *) = {
+	[PLANE_FLOWS_ENDED] = plane_flows_ended,
+	[PLANE_REFUSED] = plane_refused,
+	[PLANE_LOST] = plane_lost,
+	[PLANE_DRIFT] = plane_drift,
+};
+
+static void on_plane(struct ev_loop *loop, ev_io *io, int revents)
+{
+	struct daemon *d = io->data;
+	struct plane_event e;
+
+	for (int i = 0; i < PLANE_EVENTS_PER_WAKEUP; i++) {
+		if (d->plane_ops->next_event(d->plane, &e))
+			return;
+		plane_handlers[e.type](d, &e);
+	}
+}
+
+/* ---- signals, shutdown ---- */
+
+static void on_terminate(struct ev_loop *loop, ev_signal *w, int revents)
+{
+	log_info("stopping", "signal=%s rules=stay", strsignal(w->signum));
+	ev_break(loop, EVBREAK_ALL);
+}
+
+static void on_shutdown_timer(struct ev_loop *loop, ev_timer *w, int revents)
+{
+	ev_break(loop, EVBREAK_ALL);
+}
+
+static void request_shutdown(void *arg, bool flush)
+{
+	struct daemon *d = arg;
+
+	log_info("stopping", "by=haloctl rules=%s", flush ? "flush" : "stay");
+	d->flush = flush;
+	ev_timer_init(&d->shutdown_timer, on_shutdown_timer, SHUTDOWN_REPLY_S,
+		      0);
+	ev_timer_start(d->loop, &d->shutdown_timer);
+}
+
+static void on_reload(struct ev_loop *loop, ev_signal *w, int revents)
+{
+	static struct diag_list diags; /* too large for the stack */
+	struct daemon *d = w->data;
+
+	diags = (struct diag_list){ 0 };
+	if (agents_reload_keys(d->agents, &diags))
+		log_error("keys not reloaded", "keys=%s why=\"%s\"",
+			  d->conf.agents.keys,
+			  diags.count ? diags.items[0].text : "unreadable");
+	else
+		log_info("keys reloaded", "keys=%s note=\"other settings are "
+			 "read at start\"", d->conf.agents.keys);
+}
+
+static void watch_signal(struct daemon *d, ev_signal *w, int signum,
+			 void (*fn)(struct ev_loop *, ev_signal *, int))
+{
+	ev_signal_init(w, fn, signum);
+	w->data = d;
+	ev_signal_start(d->loop, w);
+}
+
+/* ---- start and end ---- */
+
+static void cluster_conf_from(struct cluster_conf *out, const struct conf *c)
+{
+	*out = (struct cluster_conf){
+		.routes = c->routes,
+		.reserve = c->reserve,
+		.interval_ns = c->agents.interval_ns,
+		.miss = c->agents.miss,
+		.settle_ns = c->settle_ns,
+		.move_grace_ns = c->move_grace_ns,
+		.rejoin_ns = c->rejoin_ns,
+		.hold_down_ns = c->hold_down_ns,
+		.hold_down_max_ns = c->hold_down_max_ns,
+		.restart_grace_ns = c->restart_grace_ns,
+		.drain_deadline_ns = c->drain_deadline_ns,
+		.panic = c->panic,
+	};
+}
+
+static void engine_conf_from(struct engine_conf *out, const struct conf *c)
+{
+	*out = (struct engine_conf){
+		.routes = (uint16_t)c->routes,
+		.vip = { c->vip[FAMILY_V4], c->vip[FAMILY_V6] },
+		.n_services = c->n_services,
+		.flows_max = c->nfqueue.flows_max,
+		.held_max = c->nfqueue.held_max,
+		.now_ns = clock_monotonic_ns(),
+	};
+	for (unsigned i = 0; i < c->n_services; i++) {
+		struct engine_service *to = &out->services[i];
+
+		memcpy(to->name, c->services[i].name, sizeof(to->name));
+		to->listen = c->services[i].listen;
+		to->protocol = c->services[i].protocol;
+		to->keep = c->services[i].handover == HANDOVER_KEEP;
+	}
+}
+
+/* A store that cannot be opened degrades: the data path does not wait. */
+static void open_store(struct daemon *d)
+{
+	if (store_open(&d->store, d->conf.state, d->store_error,
+		       sizeof(d->store_error))) {
+		log_error("running without a store", "why=\"%s\"",
+			  d->store_error);
+		return;
+	}
+	d->seq = store_last_seq(d->store);
+}
+
+/* The routes that were not between two nodes, in ids[]. */
+static struct route_set unmoved_routes(const struct cluster_saved *saved,
+				       uint16_t *ids)
+{
+	struct route_set moving = { saved->moving, saved->n_moving };
+	uint32_t n = 0;
+
+	for (unsigned r = 1; r <= saved->routes; r++)
+		if (!route_set_has(&moving, (uint16_t)r))
+			ids[n++] = (uint16_t)r;
+	return (struct route_set){ ids, n };
+}
+
+/* What was stored becomes the cluster; *relearn says whose flows may live. */
+static void restore(struct daemon *d, uint16_t *ids, struct route_set *relearn)
+{
+	struct cluster_saved saved;
+	int err;
+
+	if (!d->store || store_load(d->store, &saved))
+		return;
+	if (saved.routes != d->conf.routes) {
+		log_warn("stored table not used",
+			 "stored_routes=%u routes=%u why=\"routes changed\"",
+			 saved.routes, d->conf.routes);
+		goto out;
+	}
+	err = cluster_restore(d->cluster, &saved, clock_monotonic_ns(), d->fx);
+	if (err)
+		log_error("stored table not used", "why=\"%s\"",
+			  strerror(-err));
+	else
+		*relearn = unmoved_routes(&saved, ids);
+out:
+	cluster_saved_fini(&saved);
+}
+
+static int open_plane(struct daemon *d, const struct route_set *relearn,
+		      char *err, unsigned err_size)
+{
+	struct plane_conf conf = {
+		.queue = d->conf.nfqueue.queue,
+		.workers = d->conf.nfqueue.workers,
+		.queue_len = d->conf.nfqueue.queue_len,
+		.realtime = d->conf.agents.profile == PROFILE_FAST,
+		.relearn = *relearn,
+	};
+	int fd, ret;
+
+	d->plane_ops = plane_by_name(d->conf.plane);
+	if (!d->plane_ops) {
+		snprintf(err, err_size,
+			 "plane \"%s\" is not in this version: use \"auto\" or "
+			 "\"nfqueue\"", d->conf.plane);
+		return -EOPNOTSUPP;
+	}
+	engine_conf_from(&conf.engine, &d->conf);
+	ret = d->plane_ops->open(&d->plane, &conf, err, err_size);
+	if (ret)
+		return ret;
+	fd = d->plane_ops->event_fd(d->plane);
+	if (fd >= 0) {
+		ev_io_init(&d->plane_io, on_plane, fd, EV_READ);
+		d->plane_io.data = d;
+		ev_io_start(d->loop, &d->plane_io);
+	}
+	return 0;
+}
+
+static int open_cluster(struct daemon *d)
+{
+	struct cluster_conf conf;
+
+	cluster_conf_from(&conf, &d->conf);
+	d->fx = effects_new();
+	d->cluster = cluster_new(&conf, clock_monotonic_ns());
+	d->probes = probes_new(d->loop, on_probed, d);
+	d->requests.table = table_new(d->conf.routes, 1);
+	if (!d->fx || !d->cluster || !d->probes || !d->requests.table)
+		return -ENOMEM;
+	return clock_timer_init(&d->tick, d->loop, on_tick, d);
+}
+
+static int open_listeners(struct daemon *d, char *err, unsigned err_size)
+{
+	struct agents_handler agents = { .message = on_agent_message,
+					 .closed = on_agent_closed, .arg = d };
+	struct control_handler control = { .request = on_request,
+					   .gone = on_client_gone, .arg = d };
+	int ret;
+
+	ret = agents_open(&d->agents, d->loop, &d->conf, &agents, err,
+			  err_size);
+	if (ret)
+		return ret;
+	return control_socket_open(&d->control, d->loop, d->conf.control,
+				   &control, err, err_size);
+}
+
+static void fill_requests(struct daemon *d)
+{
+	struct requests_context *r = &d->requests;
+
+	r->arg = d;
+	r->conf = &d->conf;
+	r->cluster = d->cluster;
+	r->plane_ops = d->plane_ops;
+	r->plane = d->plane;
+	r->store = d->store;
+	r->store_error = d->store_error;
+	r->agents = d->agents;
+	r->start_ns = clock_monotonic_ns();
+	r->now_ns = clock_monotonic_ns;
+	r->step = step_for_requests;
+	r->shutdown = request_shutdown;
+}
+
+static void become_realtime(const struct conf *conf)
+{
+	int err = 0;
+
+	if (conf->agents.profile != PROFILE_FAST)
+		return;
+	err = realtime_lock_memory();
+	if (!err)
+		err = realtime_enter(REALTIME_PRIORITY);
+	if (err)
+		log_warn("profile fast without real-time scheduling",
+			 "why=\"%s\" try=\"CAP_SYS_NICE, CAP_IPC_LOCK\"",
+			 strerror(-err));
+}
+
+static int open_all(struct daemon *d, char *err, unsigned err_size)
+{
+	struct route_set relearn = { 0 };
+	uint16_t *ids;
+	int ret;
+
+	ret = open_cluster(d);
+	ids = calloc(ROUTES_MAX, sizeof(*ids));
+	if (ret || !ids) {
+		free(ids);
+		snprintf(err, err_size, "out of memory");
+		return ret ? ret : -ENOMEM;
+	}
+	open_store(d);
+	restore(d, ids, &relearn);
+	ret = open_plane(d, &relearn, err, err_size);
+	if (!ret)
+		ret = open_listeners(d, err, err_size);
+	free(ids);
+	if (ret)
+		return ret;
+	fill_requests(d);
+	watch_signal(d, &d->sigterm, SIGTERM, on_terminate);
+	watch_signal(d, &d->sigint, SIGINT, on_terminate);
+	watch_signal(d, &d->sighup, SIGHUP, on_reload);
+	carry_out(d);
+	feed_deferred(d);
+	become_realtime(&d->conf);
+	return 0;
+}
+
+int daemon_open(struct daemon **out, const struct conf *conf, const char *path,
+		char *err, unsigned err_size)
+{
+	struct daemon *d = calloc(1, sizeof(*d));
+	int ret;
+
+	if (!d) {
+		snprintf(err, err_size, "out of memory");
+		return -ENOMEM;
+	}
+	d->conf = *conf;
+	snprintf(d->path, sizeof(d->path), "%s", path);
+	d->loop = ev_default_loop(0);
+	ret = open_all(d, err, err_size);
+	if (ret) {
+		daemon_close(d);
+		return ret;
+	}
+	log_info("ready", "plane=%s routes=%u version=%llu",
+		 d->plane_ops->name, d->conf.routes,
+		 (unsigned long long)d->requests.table->version);
+	*out = d;
+	return 0;
+}
+
+void daemon_run(struct daemon *d)
+{
+	ev_run(d->loop, 0);
+}
+
+void daemon_close(struct daemon *d)
+{
+	requests_fini(&d->requests);
+	control_socket_free(d->control);
+	agents_free(d->agents);
+	probes_free(d->probes);
+	if (d->plane)
+		d->plane_ops->close(d->plane, d->flush);
+	store_close(d->store);
+	if (d->tick.loop)
+		clock_timer_fini(&d->tick);
+	cluster_free(d->cluster);
+	effects_free(d->fx);
+	table_put(d->requests.table);
+	free(d->deferred);
+	free(d);
+}

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "base/log.h"
+#include "conf/conf.h"
+#include "daemon.h"
+
+#define DEFAULT_CONF "/etc/halod/halod.conf"
+
+static const char usage[] =
+	"Usage: halod [-c FILE] [-d]\n"
+	"       halod [-c FILE] -t | -T\n"
+	"\n"
+	"The load balancer of long-lived connections, on the gateway.\n"
+	"\n"
+	"  -c, --config FILE  read FILE (" DEFAULT_CONF ")\n"
+	"  -t, --test         check FILE and this host, report all that is\n"
+	"                     wrong, and exit\n"
+	"  -T, --print        print every setting in force, and exit\n"
+	"  -d, --debug        log at level debug\n"
+	"  -h, --help         this text\n"
+	"  -V, --version      the version\n"
+	"\n"
+	"See halod(8), halod.conf(5); haloctl(8) looks at a running halod.\n";
+
+struct options {
+	const char *path;
+	bool test, print, debug;
+};
+
+static const struct option long_options[] = {
+	{ "config", required_argument, NULL, 'c' },
+	{ "test", no_argument, NULL, 't' },
+	{ "print", no_argument, NULL, 'T' },
+	{ "debug", no_argument, NULL, 'd' },
+	{ "help", no_argument, NULL, 'h' },
+	{ "version", no_argument, NULL, 'V' },
+	{ 0 },
+};
+
+static void parse_options(struct options *o, int argc, char **argv)
+{
+	int c;
+
+	while ((c = getopt_long(argc, argv, "c:tTdhV", long_options, NULL)) !=
+	       -1) {
+		switch (c) {
+		case 'c':
+			o->path = optarg;
+			break;
+		case 't':
+			o->test = true;
+			break;
+		case 'T':
+			o->print = true;
+			break;
+		case 'd':
+			o->debug = true;
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			exit(EXIT_SUCCESS);
+		case 'V':
+			puts("halod " HALO_VERSION);
+			exit(EXIT_SUCCESS);
+		default:
+			fputs("Try 'halod --help'.\n", stderr);
+			exit(2);
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr, "halod: unexpected argument \"%s\"\n",
+			argv[optind]);
+		exit(2);
+	}
+}
+
+static void print_diags(const struct diag_list *diags)
+{
+	for (unsigned i = 0; i < diags->count; i++) {
+		const struct diag *d = &diags->items[i];
+
+		if (d->line)
+			fprintf(stderr, "%s:%u: %s%s\n", d->file, d->line,
+				d->warning ? "warning: " : "", d->text);
+		else
+			fprintf(stderr, "%s: %s%s\n", d->file,
+				d->warning ? "warning: " : "", d->text);
+	}
+	if (diags->dropped)
+		fprintf(stderr, "halod: and %u more\n", diags->dropped);
+}
+
+/* 2048 agents, their handshakes, and the control socket need more than 1024. */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static void set_log_level(const struct conf *conf, bool debug)
+{
+	static const char *const names[] = { "error", "warn", "info", "debug" };
+
+	for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
+		if (!strcmp(conf->log_level, names[i]))
+			log_set_level((enum log_level)i);
+	if (debug)
+		log_set_level(LOG_LEVEL_DEBUG);
+}
+
+static int run(const struct conf *conf, const char *path)
+{
+	char err[256] = "";
+	struct daemon *d;
+
+	signal(SIGPIPE, SIG_IGN);
+	raise_descriptor_limit();
+	if (daemon_open(&d, conf, path, err, sizeof(err))) {
+		fprintf(stderr, "halod: %s\n", err);
+		return EXIT_FAILURE;
+	}
+	daemon_run(d);
+	daemon_close(d);
+	return EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+	static struct diag_list diags;
+	static struct conf conf;
+	struct options o = { .path = DEFAULT_CONF };
+	int err;
+
+	parse_options(&o, argc, argv);
+	err = conf_load(&conf, o.path, &diags);
+	print_diags(&diags);
+	if (err)
+		return EXIT_FAILURE;
+	if (o.print) {
+		conf_print(&conf, stdout);
+		return EXIT_SUCCESS;
+	}
+	if (o.test) {
+		printf("%s: valid\n", o.path);
+		return EXIT_SUCCESS;
+	}
+	set_log_level(&conf, o.debug);
+	return run(&conf, o.path);
+}
