@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "base/log.h"
 #include "control/cluster.h"
@@ -19,7 +20,9 @@
 #include "io/store.h"
 #include "notes.h"
 #include "plane/plane.h"
+#include "recover.h"
 #include "requests.h"
+#include "settings.h"
 
 #define REALTIME_PRIORITY 50
 #define PLANE_EVENTS_PER_WAKEUP 64
@@ -420,44 +423,6 @@ static void watch_signal(struct daemon *d, ev_signal *w, int signum,
 
 /* ---- start and end ---- */
 
-static void cluster_conf_from(struct cluster_conf *out, const struct conf *c)
-{
-	*out = (struct cluster_conf){
-		.routes = c->routes,
-		.reserve = c->reserve,
-		.interval_ns = c->agents.interval_ns,
-		.miss = c->agents.miss,
-		.settle_ns = c->settle_ns,
-		.move_grace_ns = c->move_grace_ns,
-		.rejoin_ns = c->rejoin_ns,
-		.hold_down_ns = c->hold_down_ns,
-		.hold_down_max_ns = c->hold_down_max_ns,
-		.restart_grace_ns = c->restart_grace_ns,
-		.drain_deadline_ns = c->drain_deadline_ns,
-		.panic = c->panic,
-	};
-}
-
-static void engine_conf_from(struct engine_conf *out, const struct conf *c)
-{
-	*out = (struct engine_conf){
-		.routes = (uint16_t)c->routes,
-		.vip = { c->vip[FAMILY_V4], c->vip[FAMILY_V6] },
-		.n_services = c->n_services,
-		.flows_max = c->nfqueue.flows_max,
-		.held_max = c->nfqueue.held_max,
-		.now_ns = clock_monotonic_ns(),
-	};
-	for (unsigned i = 0; i < c->n_services; i++) {
-		struct engine_service *to = &out->services[i];
-
-		memcpy(to->name, c->services[i].name, sizeof(to->name));
-		to->listen = c->services[i].listen;
-		to->protocol = c->services[i].protocol;
-		to->keep = c->services[i].handover == HANDOVER_KEEP;
-	}
-}
-
 /* A store that cannot be opened degrades: the data path does not wait. */
 static void open_store(struct daemon *d)
 {
@@ -470,41 +435,14 @@ static void open_store(struct daemon *d)
 	d->seq = store_last_seq(d->store);
 }
 
-/* The routes that were not between two nodes, in ids[]. */
-static struct route_set unmoved_routes(const struct cluster_saved *saved,
-				       uint16_t *ids)
+/* Not guessable: a client must not choose its place in the flow table. */
+static uint32_t flow_hash_seed(void)
 {
-	struct route_set moving = { saved->moving, saved->n_moving };
-	uint32_t n = 0;
+	uint32_t seed = (uint32_t)clock_monotonic_ns();
 
-	for (unsigned r = 1; r <= saved->routes; r++)
-		if (!route_set_has(&moving, (uint16_t)r))
-			ids[n++] = (uint16_t)r;
-	return (struct route_set){ ids, n };
-}
-
-/* What was stored becomes the cluster; *relearn says whose flows may live. */
-static void restore(struct daemon *d, uint16_t *ids, struct route_set *relearn)
-{
-	struct cluster_saved saved;
-	int err;
-
-	if (!d->store || store_load(d->store, &saved))
-		return;
-	if (saved.routes != d->conf.routes) {
-		log_warn("stored table not used",
-			 "stored_routes=%u routes=%u why=\"routes changed\"",
-			 saved.routes, d->conf.routes);
-		goto out;
-	}
-	err = cluster_restore(d->cluster, &saved, clock_monotonic_ns(), d->fx);
-	if (err)
-		log_error("stored table not used", "why=\"%s\"",
-			  strerror(-err));
-	else
-		*relearn = unmoved_routes(&saved, ids);
-out:
-	cluster_saved_fini(&saved);
+	if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) != sizeof(seed))
+		log_warn("flow hash seeded by the clock", "");
+	return seed;
 }
 
 static int open_plane(struct daemon *d, const struct route_set *relearn,
@@ -526,7 +464,9 @@ static int open_plane(struct daemon *d, const struct route_set *relearn,
 			 "\"nfqueue\"", d->conf.plane);
 		return -EOPNOTSUPP;
 	}
-	engine_conf_from(&conf.engine, &d->conf);
+	settings_engine(&conf.engine, &d->conf);
+	conf.engine.now_ns = clock_monotonic_ns();
+	conf.engine.seed = flow_hash_seed();
 	ret = d->plane_ops->open(&d->plane, &conf, err, err_size);
 	if (ret)
 		return ret;
@@ -543,7 +483,7 @@ static int open_cluster(struct daemon *d)
 {
 	struct cluster_conf conf;
 
-	cluster_conf_from(&conf, &d->conf);
+	settings_cluster(&conf, &d->conf);
 	d->fx = effects_new();
 	d->cluster = cluster_new(&conf, clock_monotonic_ns());
 	d->probes = probes_new(d->loop, on_probed, d);
@@ -616,7 +556,7 @@ static int open_all(struct daemon *d, char *err, unsigned err_size)
 		return ret ? ret : -ENOMEM;
 	}
 	open_store(d);
-	restore(d, ids, &relearn);
+	recover(d->store, d->cluster, d->fx, ids, &relearn);
 	ret = open_plane(d, &relearn, err, err_size);
 	if (!ret)
 		ret = open_listeners(d, err, err_size);
