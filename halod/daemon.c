@@ -441,7 +441,8 @@ static uint32_t flow_hash_seed(void)
 	uint32_t seed = (uint32_t)clock_monotonic_ns();
 
 	if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) != sizeof(seed))
-		log_warn("flow hash seeded by the clock", "");
+		log_warn("flow hash seeded by the clock", "why=\"%s\"",
+			 strerror(errno));
 	return seed;
 }
 
