@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "io/nfq.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <libnetfilter_queue/libnetfilter_queue.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nfnetlink_queue.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define PACKET_MAX     0xffff /* of an attribute; what GSO merges is less */
+#define ATTRIBUTES_MAX 1024   /* what the kernel says besides the payload */
+/* An odd number of cache lines, or all 64 slots would share a few sets. */
+#define SLOT_SIZE      (65536 + ATTRIBUTES_MAX + 64)
+#define SOCKET_BUFFER  (16 << 20)
+#define VERDICTS_MAX   256 /* in one message to the kernel */
+#define VERDICTS_BYTES (256 << 10)
+#define ACK_TIMEOUT_MS 1000
+#define NO_ACK_YET     1
+#define CONFIG_SEQ     1 /* verdicts have 0 */
+
+/* A verdict up to its payload, as it goes to the kernel. */
+struct verdict_head {
+	char bytes[MNL_ALIGN(sizeof(struct nlmsghdr)) +
+		   MNL_ALIGN(sizeof(struct nfgenmsg)) +
+		   2 * MNL_ALIGN(sizeof(struct nlattr)) +
+		   sizeof(struct nfqnl_msg_verdict_hdr)];
+};
+
+struct nfq {
+	struct mnl_socket *nl;
+	uint16_t queue;
+	int ack; /* of the configuration: NO_ACK_YET, 0 or -errno */
+	struct nfq_stats stats;
+
+	uint8_t *slots; /* NFQ_BATCH of SLOT_SIZE */
+	struct mmsghdr in[NFQ_BATCH];
+	struct iovec in_iov[NFQ_BATCH];
+
+	unsigned n_verdicts, n_out;
+	size_t out_bytes;
+	struct verdict_head heads[VERDICTS_MAX];
+	struct iovec out[VERDICTS_MAX * 3]; /* head, payload, padding */
+};
+
+static void init_slots(struct nfq *q)
+{
+	for (unsigned i = 0; i < NFQ_BATCH; i++) {
+		q->in_iov[i].iov_base = q->slots + (size_t)i * SLOT_SIZE;
+		q->in_iov[i].iov_len = SLOT_SIZE;
+		q->in[i].msg_hdr.msg_iov = &q->in_iov[i];
+		q->in[i].msg_hdr.msg_iovlen = 1;
+	}
+}
+
+static int open_socket(struct nfq *q)
+{
+	int size = SOCKET_BUFFER, on = 1, fd;
+
+	q->nl = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
+	if (!q->nl)
+		return -errno;
+	if (mnl_socket_bind(q->nl, 0, MNL_SOCKET_AUTOPID) < 0)
+		return -errno;
+	fd = mnl_socket_get_fd(q->nl);
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) ||
+	    setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)))
+		return -errno;
+	/* losses are read from /proc; an error here would only cost time */
+	mnl_socket_setsockopt(q->nl, NETLINK_NO_ENOBUFS, &on, sizeof(on));
+	return 0;
+}
+
+/* Everything in one message, so that no packet meets a queue half set up. */
+static int send_config(struct nfq *q, uint32_t max_len)
+{
+	char buf[256];
+	struct nlmsghdr *nlh;
+
+	nlh = nfq_nlmsg_put(buf, NFQNL_MSG_CONFIG, q->queue);
+	nlh->nlmsg_flags |= NLM_F_ACK;
+	nlh->nlmsg_seq = CONFIG_SEQ;
+	nfq_nlmsg_cfg_put_cmd(nlh, AF_UNSPEC, NFQNL_CFG_CMD_BIND);
+	nfq_nlmsg_cfg_put_params(nlh, NFQNL_COPY_PACKET, PACKET_MAX);
+	nfq_nlmsg_cfg_put_qmaxlen(nlh, max_len);
+	mnl_attr_put_u32(nlh, NFQA_CFG_FLAGS, htonl(NFQA_CFG_F_GSO));
+	mnl_attr_put_u32(nlh, NFQA_CFG_MASK,
+			 htonl(NFQA_CFG_F_GSO | NFQA_CFG_F_UID_GID |
+			       NFQA_CFG_F_CONNTRACK | NFQA_CFG_F_FAIL_OPEN));
+	return mnl_socket_sendto(q->nl, nlh, nlh->nlmsg_len) < 0 ? -errno : 0;
+}
+
+/* Rules of a former life may already send packets here: those that overtake
+ * the acknowledgement are dropped, their senders repeat them. */
+static int await_ack(struct nfq *q)
+{
+	struct nfq_packet early[NFQ_BATCH];
+	struct pollfd fd = { .fd = nfq_poll_fd(q), .events = POLLIN };
+
+	q->ack = NO_ACK_YET;
+	while (q->ack == NO_ACK_YET) {
+		unsigned n;
+
+		if (poll(&fd, 1, ACK_TIMEOUT_MS) <= 0)
+			return -ETIMEDOUT;
+		n = nfq_receive(q, early);
+		for (unsigned i = 0; i < n; i++)
+			nfq_drop(q, early[i].id);
+		nfq_flush(q);
+	}
+	return q->ack;
+}
+
+/* The kernel says EPERM both to strangers and to those without rights. */
+static int explain(const struct nfq *q, int err)
+{
+	struct nfq_counters c;
+
+	if (err == -EPERM && !nfq_counters(q->queue, &c) &&
+	    c.port != mnl_socket_get_portid(q->nl))
+		return -EBUSY;
+	return err;
+}
+
+int nfq_new(struct nfq **out, uint16_t queue, uint32_t max_len)
+{
+	struct nfq *q = calloc(1, sizeof(*q));
+	int err = -ENOMEM;
+
+	if (!q)
+		return -ENOMEM;
+	q->queue = queue;
+	q->slots = malloc((size_t)NFQ_BATCH * SLOT_SIZE);
+	if (!q->slots)
+		goto err_free;
+	init_slots(q);
+	err = open_socket(q);
+	if (!err)
+		err = send_config(q, max_len);
+	if (!err)
+		err = explain(q, await_ack(q));
+	if (err)
+		goto err_free;
+	*out = q;
+	return 0;
+
+err_free:
+	nfq_free(q);
+	return err;
+}
+
+void nfq_free(struct nfq *q)
+{
+	if (!q)
+		return;
+	if (q->nl)
+		mnl_socket_close(q->nl);
+	free(q->slots);
+	free(q);
+}
+
+int nfq_poll_fd(const struct nfq *q)
+{
+	return mnl_socket_get_fd(q->nl);
+}
+
+static void read_error(struct nfq *q, const struct nlmsghdr *nlh)
+{
+	const struct nlmsgerr *e = mnl_nlmsg_get_payload(nlh);
+
+	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(*e))
+		return;
+	if (nlh->nlmsg_seq == CONFIG_SEQ)
+		q->ack = e->error;
+	else
+		q->stats.failed++;
+}
+
+/* The kernel's message into *out; false: there is no packet id in it. *whole
+ * says whether all of the packet came along. */
+static bool read_packet(const struct nlmsghdr *nlh, struct nfq_packet *out,
+			bool *whole)
+{
+	struct nlattr *attr[NFQA_MAX + 1] = { 0 };
+	const struct nfqnl_msg_packet_hdr *hdr;
+	uint32_t info = 0;
+
+	if (nfq_nlmsg_parse(nlh, attr) < 0 || !attr[NFQA_PACKET_HDR])
+		return false;
+	hdr = mnl_attr_get_payload(attr[NFQA_PACKET_HDR]);
+	if (attr[NFQA_SKB_INFO])
+		info = ntohl(mnl_attr_get_u32(attr[NFQA_SKB_INFO]));
+	*out = (struct nfq_packet){
+		.id = ntohl(hdr->packet_id),
+		.hook = hdr->hook,
+		.csum_not_ready = info & NFQA_SKB_CSUMNOTREADY,
+		.gso = info & NFQA_SKB_GSO,
+	};
+	*whole = attr[NFQA_PAYLOAD] && !attr[NFQA_CAP_LEN];
+	if (*whole) {
+		out->data = mnl_attr_get_payload(attr[NFQA_PAYLOAD]);
+		out->len = mnl_attr_get_payload_len(attr[NFQA_PAYLOAD]);
+	}
+	return true;
+}
+
+static bool read_message(struct nfq *q, const struct mmsghdr *m,
+			 struct nfq_packet *out)
+{
+	const struct nlmsghdr *nlh = m->msg_hdr.msg_iov->iov_base;
+	bool whole;
+
+	if (!mnl_nlmsg_ok(nlh, (int)m->msg_len))
+		return false;
+	if (nlh->nlmsg_type == NLMSG_ERROR) {
+		read_error(q, nlh);
+		return false;
+	}
+	if (!read_packet(nlh, out, &whole))
+		return false;
+	if (!whole) {
+		q->stats.truncated++;
+		nfq_drop(q, out->id);
+	}
+	return whole;
+}
+
+unsigned nfq_receive(struct nfq *q, struct nfq_packet out[NFQ_BATCH])
+{
+	unsigned n = 0;
+	int got;
+
+	got = recvmmsg(nfq_poll_fd(q), q->in, NFQ_BATCH, MSG_DONTWAIT, NULL);
+	for (int i = 0; i < got; i++)
+		n += read_message(q, &q->in[i], &out[n]);
+	q->stats.packets += n;
+	q->stats.batches += n > 0;
+	return n;
+}
+
+static void add_iov(struct nfq *q, const void *data, size_t len)
+{
+	q->out[q->n_out++] = (struct iovec){ (void *)data, len };
+	q->out_bytes += len;
+}
+
+/* The verdict without a payload; the caller adds len bytes of it and padding
+ * right behind. */
+static void put_head(struct nfq *q, uint32_t id, int verdict, uint32_t len)
+{
+	char *buf = q->heads[q->n_verdicts++].bytes;
+	struct nlmsghdr *nlh = nfq_nlmsg_put(buf, NFQNL_MSG_VERDICT, q->queue);
+	struct nlattr *attr;
+	size_t head_len;
+
+	nfq_nlmsg_verdict_put(nlh, (int)id, verdict);
+	if (len) {
+		attr = mnl_nlmsg_get_payload_tail(nlh);
+		attr->nla_type = NFQA_PAYLOAD;
+		attr->nla_len = (uint16_t)(MNL_ATTR_HDRLEN + len);
+		nlh->nlmsg_len += MNL_ATTR_HDRLEN;
+	}
+	head_len = nlh->nlmsg_len;
+	nlh->nlmsg_len += MNL_ALIGN(len);
+	add_iov(q, nlh, head_len);
+}
+
+static void put_payload(struct nfq *q, const uint8_t *data, uint32_t len)
+{
+	static const uint8_t zero[MNL_ALIGNTO];
+	uint32_t pad = MNL_ALIGN(len) - len;
+
+	add_iov(q, data, len);
+	if (pad)
+		add_iov(q, zero, pad);
+}
+
+static void flush_when_full(struct nfq *q)
+{
+	if (q->n_verdicts == VERDICTS_MAX || q->out_bytes >= VERDICTS_BYTES)
+		nfq_flush(q);
+}
+
+void nfq_accept(struct nfq *q, uint32_t id)
+{
+	put_head(q, id, NF_ACCEPT, 0);
+	flush_when_full(q);
+}
+
+void nfq_drop(struct nfq *q, uint32_t id)
+{
+	put_head(q, id, NF_DROP, 0);
+	flush_when_full(q);
+}
+
+void nfq_rewrite(struct nfq *q, uint32_t id, const uint8_t *data, uint32_t len)
+{
+	put_head(q, id, NF_ACCEPT, len);
+	put_payload(q, data, len);
+	flush_when_full(q);
+}
+
+void nfq_rewrite_now(struct nfq *q, uint32_t id, const uint8_t *data,
+		     uint32_t len)
+{
+	nfq_rewrite(q, id, data, len);
+	nfq_flush(q);
+}
+
+void nfq_flush(struct nfq *q)
+{
+	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
+	struct msghdr msg = { .msg_name = &kernel,
+			      .msg_namelen = sizeof(kernel),
+			      .msg_iov = q->out,
+			      .msg_iovlen = q->n_out };
+
+	if (q->n_verdicts && sendmsg(nfq_poll_fd(q), &msg, 0) < 0)
+		q->stats.failed += q->n_verdicts;
+	q->n_verdicts = 0;
+	q->n_out = 0;
+	q->out_bytes = 0;
+}
+
+struct nfq_stats nfq_stats(const struct nfq *q)
+{
+	return q->stats;
+}
+
+int nfq_counters(uint16_t queue, struct nfq_counters *out)
+{
+	FILE *f = fopen("/proc/thread-self/net/netfilter/nfnetlink_queue", "re");
+	struct nfq_counters c;
+	unsigned number;
+	int err = -ENOENT;
+
+	if (!f)
+		return -ENOENT;
+	/* number port waiting copy_mode copy_range lost_queue lost_socket … */
+	while (err && fscanf(f, "%u %u %u %*u %*u %lu %lu%*[^\n]", &number,
+			     &c.port, &c.waiting, &c.lost_queue,
+			     &c.lost_socket) == 5) {
+		if (number == queue) {
+			*out = c;
+			err = 0;
+		}
+	}
+	fclose(f);
+	return err;
+}

@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "io/nft.h"
+
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <libnftnl/common.h>
+#include <libnftnl/expr.h>
+#include <libnftnl/rule.h>
+#include <libnftnl/set.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/xt_NFQUEUE.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MESSAGE_MAX   4096 /* one rule or element is far less */
+#define BATCH_GROWTH  (64 << 10)
+#define SEND_BUFFER   (8 << 20)
+#define RECEIVE_LEN   65536
+
+void nft_batch_init(struct nft_batch *b, const char *table)
+{
+	*b = (struct nft_batch){ .table = table };
+}
+
+void nft_batch_fini(struct nft_batch *b)
+{
+	free(b->buf);
+	b->buf = NULL;
+}
+
+/* Room for one more message, or NULL once anything has failed. */
+static char *next_message(struct nft_batch *b)
+{
+	if (!b->err && b->size - b->len < MESSAGE_MAX) {
+		char *grown = realloc(b->buf, b->size + BATCH_GROWTH);
+
+		if (grown) {
+			b->buf = grown;
+			b->size += BATCH_GROWTH;
+		} else {
+			b->err = -ENOMEM;
+		}
+	}
+	return b->err ? NULL : b->buf + b->len;
+}
+
+static struct nlmsghdr *begin_message(struct nft_batch *b, uint16_t type,
+				      uint16_t flags)
+{
+	char *buf;
+
+	if (!b->len) {
+		buf = next_message(b);
+		if (!buf)
+			return NULL;
+		b->len += nftnl_batch_begin(buf, b->seq++)->nlmsg_len;
+	}
+	buf = next_message(b);
+	if (!buf)
+		return NULL;
+	return nftnl_nlmsg_build_hdr(buf, type, NFPROTO_INET, flags, b->seq++);
+}
+
+static void end_message(struct nft_batch *b, const struct nlmsghdr *nlh)
+{
+	b->len += nlh->nlmsg_len;
+}
+
+static struct nftnl_set *named_set(struct nft_batch *b, const char *name)
+{
+	struct nftnl_set *s = nftnl_set_alloc();
+
+	if (!s) {
+		b->err = -ENOMEM;
+		return NULL;
+	}
+	nftnl_set_set_str(s, NFTNL_SET_TABLE, b->table);
+	nftnl_set_set_str(s, NFTNL_SET_NAME, name);
+	return s;
+}
+
+static void put_elements(struct nft_batch *b, struct nftnl_set *s,
+			 uint16_t type, uint16_t flags)
+{
+	struct nlmsghdr *nlh = begin_message(b, type, flags);
+
+	if (nlh) {
+		nftnl_set_elems_nlmsg_build_payload(nlh, s);
+		end_message(b, nlh);
+	}
+}
+
+void nft_set_flush(struct nft_batch *b, const char *set)
+{
+	struct nftnl_set *s = named_set(b, set);
+
+	if (!s)
+		return;
+	put_elements(b, s, NFT_MSG_DELSETELEM, 0);
+	nftnl_set_free(s);
+}
+
+static void put_element(struct nft_batch *b, const char *set,
+			const struct addr *key, uint16_t type, uint16_t flags)
+{
+	struct nftnl_set *s = named_set(b, set);
+	struct nftnl_set_elem *e = nftnl_set_elem_alloc();
+
+	if (!s || !e) {
+		b->err = -ENOMEM;
+		goto free_what_is_there;
+	}
+	nftnl_set_elem_set(e, NFTNL_SET_ELEM_KEY, key->bytes,
+			   (uint32_t)addr_len(key));
+	nftnl_set_elem_add(s, e); /* s owns it now */
+	e = NULL;
+	put_elements(b, s, type, flags);
+
+free_what_is_there:
+	if (e)
+		nftnl_set_elem_free(e);
+	if (s)
+		nftnl_set_free(s);
+}
+
+void nft_set_add(struct nft_batch *b, const char *set, const struct addr *key)
+{
+	put_element(b, set, key, NFT_MSG_NEWSETELEM, NLM_F_CREATE);
+}
+
+void nft_set_remove(struct nft_batch *b, const char *set,
+		    const struct addr *key)
+{
+	put_element(b, set, key, NFT_MSG_DELSETELEM, 0);
+}
+
+/* xtables wants its structures padded to the machine's widest alignment. */
+union xt_queue_info {
+	struct xt_NFQ_info_v3 v3;
+	uint64_t align;
+};
+
+static struct nftnl_expr *xt_queue_target(uint16_t queue)
+{
+	struct nftnl_expr *e = nftnl_expr_alloc("target");
+	union xt_queue_info *info = calloc(1, sizeof(*info));
+
+	if (!e || !info) {
+		free(info);
+		if (e)
+			nftnl_expr_free(e);
+		return NULL;
+	}
+	info->v3.queuenum = queue;
+	info->v3.queues_total = 1;
+	nftnl_expr_set_str(e, NFTNL_EXPR_TG_NAME, "NFQUEUE");
+	nftnl_expr_set_u32(e, NFTNL_EXPR_TG_REV, 3);
+	/* takes info over */
+	nftnl_expr_set(e, NFTNL_EXPR_TG_INFO, info, sizeof(*info));
+	return e;
+}
+
+static struct nftnl_rule *xt_queue_rule(const char *table, const char *chain,
+					uint16_t queue)
+{
+	struct nftnl_rule *r = nftnl_rule_alloc();
+	struct nftnl_expr *e;
+
+	if (!r)
+		return NULL;
+	e = xt_queue_target(queue);
+	if (!e) {
+		nftnl_rule_free(r);
+		return NULL;
+	}
+	nftnl_rule_set_str(r, NFTNL_RULE_TABLE, table);
+	nftnl_rule_set_str(r, NFTNL_RULE_CHAIN, chain);
+	nftnl_rule_add_expr(r, e);
+	return r;
+}
+
+void nft_insert_xt_queue(struct nft_batch *b, const char *chain,
+			 uint16_t queue)
+{
+	struct nftnl_rule *r = xt_queue_rule(b->table, chain, queue);
+	struct nlmsghdr *nlh;
+
+	if (!r) {
+		b->err = -ENOMEM;
+		return;
+	}
+	nlh = begin_message(b, NFT_MSG_NEWRULE, NLM_F_CREATE);
+	if (nlh) {
+		nftnl_rule_nlmsg_build_payload(nlh, r);
+		end_message(b, nlh);
+	}
+	nftnl_rule_free(r);
+}
+
+static int open_socket(struct mnl_socket **out)
+{
+	struct mnl_socket *nl = mnl_socket_open2(NETLINK_NETFILTER,
+						 SOCK_CLOEXEC);
+	int size = SEND_BUFFER, err;
+
+	if (!nl)
+		return -errno;
+	if (mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) < 0 ||
+	    setsockopt(mnl_socket_get_fd(nl), SOL_SOCKET, SO_SNDBUFFORCE, &size,
+		       sizeof(size))) {
+		err = -errno;
+		mnl_socket_close(nl);
+		return err;
+	}
+	*out = nl;
+	return 0;
+}
+
+static int first_error(const char *buf, size_t len)
+{
+	const struct nlmsghdr *nlh = (const struct nlmsghdr *)buf;
+	int left = (int)len;
+
+	for (; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left)) {
+		const struct nlmsgerr *e = mnl_nlmsg_get_payload(nlh);
+
+		if (nlh->nlmsg_type == NLMSG_ERROR && e->error)
+			return e->error;
+	}
+	return 0;
+}
+
+/* The kernel has done its work when the send returns: what it has to say is
+ * there already, and silence is consent. */
+static int collect_errors(struct mnl_socket *nl)
+{
+	char *buf = malloc(RECEIVE_LEN);
+	ssize_t got;
+	int err = 0;
+
+	if (!buf)
+		return -ENOMEM;
+	while (!err) {
+		got = recv(mnl_socket_get_fd(nl), buf, RECEIVE_LEN,
+			   MSG_DONTWAIT);
+		if (got <= 0)
+			break;
+		err = first_error(buf, (size_t)got);
+	}
+	free(buf);
+	return err;
+}
+
+static int send_batch(const struct nft_batch *b)
+{
+	struct mnl_socket *nl;
+	int err = open_socket(&nl);
+
+	if (err)
+		return err;
+	if (mnl_socket_sendto(nl, b->buf, b->len) < 0)
+		err = -errno;
+	else
+		err = collect_errors(nl);
+	mnl_socket_close(nl);
+	return err;
+}
+
+int nft_commit(struct nft_batch *b)
+{
+	char *buf = next_message(b);
+	int err;
+
+	if (buf && b->len)
+		b->len += nftnl_batch_end(buf, b->seq++)->nlmsg_len;
+	err = b->err;
+	if (!err && b->len)
+		err = send_batch(b);
+	nft_batch_fini(b);
+	return err;
+}
+
+static int count_rule(const struct nlmsghdr *nlh, void *arg)
+{
+	unsigned *count = arg;
+
+	*count += (nlh->nlmsg_type & 0xff) == NFT_MSG_NEWRULE;
+	return MNL_CB_OK;
+}
+
+static int request_rules(struct mnl_socket *nl, const char *table)
+{
+	char buf[MESSAGE_MAX];
+	struct nftnl_rule *r = nftnl_rule_alloc();
+	struct nlmsghdr *nlh;
+
+	if (!r)
+		return -ENOMEM;
+	nlh = nftnl_nlmsg_build_hdr(buf, NFT_MSG_GETRULE, NFPROTO_INET,
+				    NLM_F_DUMP, 1);
+	nftnl_rule_set_str(r, NFTNL_RULE_TABLE, table);
+	nftnl_rule_nlmsg_build_payload(nlh, r);
+	nftnl_rule_free(r);
+	return mnl_socket_sendto(nl, nlh, nlh->nlmsg_len) < 0 ? -errno : 0;
+}
+
+static int receive_rules(struct mnl_socket *nl, unsigned *count)
+{
+	char *buf = malloc(RECEIVE_LEN);
+	int err = MNL_CB_OK;
+
+	if (!buf)
+		return -ENOMEM;
+	while (err > MNL_CB_STOP) {
+		ssize_t got = mnl_socket_recvfrom(nl, buf, RECEIVE_LEN);
+
+		err = got < 0 ? -1 :
+				mnl_cb_run(buf, (size_t)got, 1,
+					   mnl_socket_get_portid(nl),
+					   count_rule, count);
+	}
+	free(buf);
+	return err < 0 ? -errno : 0;
+}
+
+int nft_count_rules(const char *table)
+{
+	struct mnl_socket *nl;
+	unsigned count = 0;
+	int err = open_socket(&nl);
+
+	if (err)
+		return err;
+	err = request_rules(nl, table);
+	if (!err)
+		err = receive_rules(nl, &count);
+	mnl_socket_close(nl);
+	if (err)
+		return err;
+	return count ? (int)count : -ENOENT;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * nf_tables over netlink: changes gather in a transaction that the kernel takes
+ * whole or not at all. For elements and for the one rule nft's text cannot say;
+ * objects are created as text, by rules.c.
+ */
+#ifndef HALO_IO_NFT_H
+#define HALO_IO_NFT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+
+/* One transaction on one table of family inet. Fill, then commit or fini;
+ * what goes wrong while it is filled is told by nft_commit(). */
+struct nft_batch {
+	const char *table;
+	char *buf;
+	uint32_t len, size, seq;
+	int err;
+};
+
+void nft_batch_init(struct nft_batch *b, const char *table);
+void nft_batch_fini(struct nft_batch *b);
+
+void nft_set_flush(struct nft_batch *b, const char *set);
+/* Adding what is there is fine; removing what is not fails it all. */
+void nft_set_add(struct nft_batch *b, const char *set, const struct addr *key);
+void nft_set_remove(struct nft_batch *b, const char *set,
+		    const struct addr *key);
+/* xtables' NFQUEUE (revision 3) as the chain's first rule. */
+void nft_insert_xt_queue(struct nft_batch *b, const char *chain,
+			 uint16_t queue);
+
+/* 0 or the first -errno. Blocks while the kernel works. */
+int nft_commit(struct nft_batch *b);
+
+/* How many rules the table has; -ENOENT: no such table; else -errno. */
+int nft_count_rules(const char *table);
+
+#endif

@@ -1,0 +1,405 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "io/rules.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <nftables/libnftables.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "io/nft.h"
+
+#define TABLE "halod"
+#define PROBE_TABLE "halod_probe"
+#define CHAIN_NAME_MAX 24
+
+/* What nft calls things in each family, and where the packet that an ICMP error
+ * is about lies behind the outer IP header: offset and length in bits. */
+struct family {
+	const char *ip, *set, *inner_set;
+	const char *icmp_error;
+	const char *inner_dst, *inner_src_port;
+	const char *inner_is_odd; /* its ports are not where we look */
+};
+
+static const struct family families[FAMILIES] = {
+	[FAMILY_V4] = {
+		.ip = "ip", .set = "nodes4", .inner_set = "inner_nodes4",
+		.icmp_error = "icmp type { destination-unreachable, "
+			      "time-exceeded, parameter-problem }",
+		.inner_dst = "@th,192,32", .inner_src_port = "@th,224,16",
+		.inner_is_odd = "@th,68,4 != 5",
+	},
+	[FAMILY_V6] = {
+		.ip = "ip6", .set = "nodes6", .inner_set = "inner_nodes6",
+		.icmp_error = "icmpv6 type { destination-unreachable, "
+			      "packet-too-big, time-exceeded, "
+			      "parameter-problem }",
+		.inner_dst = "@th,256,128", .inner_src_port = "@th,384,16",
+		.inner_is_odd = "@th,112,8 != { 6, 17 }",
+	},
+};
+
+static const struct protocol {
+	uint8_t number; /* 0: either */
+	const char *name;
+} protocols[] = { { IPPROTO_TCP, "tcp" }, { IPPROTO_UDP, "udp" } };
+
+/* " { 8001-8024, 9001-9024 }" of one protocol, 0: of all; false: none. */
+static bool put_ports(FILE *f, const struct engine_conf *c, uint8_t protocol)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < c->n_services; i++) {
+		const struct engine_service *s = &c->services[i];
+
+		if (protocol && s->protocol != protocol)
+			continue;
+		fprintf(f, "%s%u-%u", n++ ? ", " : " { ", s->listen,
+			s->listen + c->routes - 1u);
+	}
+	if (n)
+		fputs(" }", f);
+	return n;
+}
+
+static bool serves(const struct engine_conf *c, uint8_t protocol)
+{
+	for (unsigned i = 0; i < c->n_services; i++)
+		if (c->services[i].protocol == protocol)
+			return true;
+	return false;
+}
+
+static void put_sets(FILE *f, const struct family *fam)
+{
+	fprintf(f, "set %s { typeof %s saddr; }\n", fam->set, fam->ip);
+	fprintf(f, "set %s { typeof %s; }\n", fam->inner_set, fam->inner_dst);
+}
+
+/* Before its queue rule is in, nothing passes a worker's chain. */
+static void put_worker(FILE *f, const struct rules_conf *c, unsigned i)
+{
+	fprintf(f, "chain worker%u {\n", i);
+	if (c->how == RULES_NFT_QUEUE)
+		fprintf(f, "queue num %u\n", c->queue + i);
+	else
+		fputs("drop\n", f);
+	fputs("}\n", f);
+}
+
+/* A chain that leads to the worker of a client. */
+static void put_choice(FILE *f, const struct rules_conf *c, const char *name,
+		       const struct family *fam, const char *client)
+{
+	fprintf(f, "chain %s_%s {\n", name, fam->ip);
+	if (c->workers == 1) {
+		fputs("goto worker0\n}\n", f);
+		return;
+	}
+	fprintf(f, "jhash %s mod %u seed 0x%x vmap { ", client, c->workers,
+		c->engine->seed);
+	for (unsigned i = 0; i < c->workers; i++)
+		fprintf(f, "%s%u : goto worker%u", i ? ", " : "", i, i);
+	fputs(" }\n}\n", f);
+}
+
+static void put_choices(FILE *f, const struct rules_conf *c,
+			const struct family *fam)
+{
+	char field[16];
+
+	snprintf(field, sizeof(field), "%s saddr", fam->ip);
+	put_choice(f, c, "from_client", fam, field);
+	snprintf(field, sizeof(field), "%s daddr", fam->ip);
+	put_choice(f, c, "to_client", fam, field);
+	put_choice(f, c, "about_client", fam, fam->inner_dst);
+}
+
+/* Clients' packets to doors, and errors about what doors sent to clients. */
+static void put_from_clients(FILE *f, const struct engine_conf *c,
+			     const struct family *fam, const struct addr *vip)
+{
+	char to[ADDR_STRLEN];
+
+	addr_format(vip, to);
+	for (unsigned i = 0; i < ARRAY_SIZE(protocols); i++) {
+		if (!serves(c, protocols[i].number))
+			continue;
+		fprintf(f, "%s daddr %s %s dport", fam->ip, to,
+			protocols[i].name);
+		put_ports(f, c, protocols[i].number);
+		fprintf(f, " notrack goto from_client_%s\n", fam->ip);
+	}
+	fprintf(f, "%s daddr %s %s %s", fam->ip, to, fam->icmp_error,
+		fam->inner_src_port);
+	put_ports(f, c, 0);
+	fprintf(f, " notrack goto about_client_%s\n", fam->ip);
+	fprintf(f, "%s daddr %s %s %s notrack goto about_client_%s\n", fam->ip,
+		to, fam->icmp_error, fam->inner_is_odd, fam->ip);
+}
+
+/* Nodes' packets from doors, and errors about what was sent to nodes. The
+ * gateway's own connections to nodes (probes) stay tracked: unless says so. */
+static void put_from_nodes(FILE *f, const struct engine_conf *c,
+			   const struct family *fam, const char *unless,
+			   const char *then)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(protocols); i++) {
+		if (!serves(c, protocols[i].number))
+			continue;
+		fprintf(f, "%s saddr @%s %s sport", fam->ip, fam->set,
+			protocols[i].name);
+		put_ports(f, c, protocols[i].number);
+		fprintf(f, "%s %s\n", unless, then);
+	}
+	fprintf(f, "%s %s @%s%s %s\n", fam->icmp_error, fam->inner_dst,
+		fam->inner_set, unless, then);
+}
+
+static void put_prerouting(FILE *f, const struct rules_conf *c)
+{
+	fputs("chain prerouting {\n"
+	      "type filter hook prerouting priority raw; policy accept;\n", f);
+	for (unsigned i = 0; i < FAMILIES; i++) {
+		const struct addr *vip = &c->engine->vip[i];
+
+		if (!addr_is_set(vip))
+			continue;
+		put_from_clients(f, c->engine, &families[i], vip);
+		put_from_nodes(f, c->engine, &families[i],
+			       " fib daddr type != local", "notrack");
+	}
+	fputs("}\n", f);
+}
+
+static void put_output(FILE *f, const struct rules_conf *c)
+{
+	fprintf(f, "chain output {\n"
+		   "type filter hook output priority raw; policy accept;\n"
+		   "meta mark 0x%x notrack\n", c->mark);
+	for (unsigned i = 0; i < FAMILIES; i++)
+		if (addr_is_set(&c->engine->vip[i]))
+			fprintf(f, "%s %s @%s notrack\n",
+				families[i].icmp_error, families[i].inner_dst,
+				families[i].inner_set);
+	fputs("}\n", f);
+}
+
+static void put_postrouting(FILE *f, const struct rules_conf *c)
+{
+	char then[32];
+
+	fprintf(f, "chain postrouting {\n"
+		   "type filter hook postrouting priority raw; policy accept;\n"
+		   "meta mark 0x%x accept\n", c->mark);
+	for (unsigned i = 0; i < FAMILIES; i++) {
+		if (!addr_is_set(&c->engine->vip[i]))
+			continue;
+		snprintf(then, sizeof(then), "goto to_client_%s",
+			 families[i].ip);
+		put_from_nodes(f, c->engine, &families[i], "", then);
+	}
+	fputs("}\n", f);
+}
+
+static void put_table(FILE *f, const struct rules_conf *c)
+{
+	fputs("table inet " TABLE " {\n", f);
+	for (unsigned i = 0; i < FAMILIES; i++)
+		put_sets(f, &families[i]);
+	for (unsigned i = 0; i < c->workers; i++)
+		put_worker(f, c, i);
+	for (unsigned i = 0; i < FAMILIES; i++)
+		put_choices(f, c, &families[i]);
+	put_prerouting(f, c);
+	put_output(f, c);
+	put_postrouting(f, c);
+	fputs("}\n", f);
+}
+
+static char *text_after(const char *first, const struct rules_conf *c)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+	bool failed;
+
+	if (!f)
+		return NULL;
+	fprintf(f, "add table inet " TABLE "\n%s table inet " TABLE "\n",
+		first);
+	put_table(f, c);
+	failed = ferror(f);
+	if (fclose(f) || failed) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}
+
+char *rules_text(const struct rules_conf *c)
+{
+	return text_after("flush", c);
+}
+
+/* libnftables' messages begin with a place in our text and show it again:
+ * the operator gets what is between. */
+static void copy_error(char *err, unsigned err_size, const char *message)
+{
+	const char *text = strstr(message, "Error: ");
+
+	text = text ? text + strlen("Error: ") : message;
+	snprintf(err, err_size, "nftables: %.*s", (int)strcspn(text, "\n"),
+		 text);
+}
+
+static int run(const char *text, char *err, unsigned err_size)
+{
+	struct nft_ctx *nft = nft_ctx_new(NFT_CTX_DEFAULT);
+	int ret = -ENOMEM;
+
+	if (!nft)
+		return ret;
+	if (!nft_ctx_buffer_output(nft) && !nft_ctx_buffer_error(nft))
+		ret = nft_run_cmd_from_buffer(nft, text) ? -EINVAL : 0;
+	if (ret)
+		copy_error(err, err_size, nft_ctx_get_error_buffer(nft));
+	nft_ctx_free(nft);
+	return ret;
+}
+
+static int probe_nft_queue(void)
+{
+	char ignored[128];
+
+	return run("add table inet " PROBE_TABLE "\n"
+		   "add chain inet " PROBE_TABLE " c\n"
+		   "add rule inet " PROBE_TABLE " c queue num 0\n"
+		   "delete table inet " PROBE_TABLE "\n",
+		   ignored, sizeof(ignored));
+}
+
+static int probe_xt_queue(char *err, unsigned err_size)
+{
+	struct nft_batch b;
+	int ret = run("add table inet " PROBE_TABLE "\n"
+		      "add chain inet " PROBE_TABLE " c\n", err, err_size);
+
+	if (ret)
+		return ret;
+	nft_batch_init(&b, PROBE_TABLE);
+	nft_insert_xt_queue(&b, "c", 0);
+	ret = nft_commit(&b);
+	if (ret)
+		snprintf(err, err_size, "this kernel has neither nft's queue "
+			 "statement nor xtables' NFQUEUE target: %s; "
+			 "load nft_queue or xt_NFQUEUE", strerror(-ret));
+	run("delete table inet " PROBE_TABLE "\n", (char[128]){ 0 }, 128);
+	return ret;
+}
+
+int rules_probe(enum rules_queue *out, char *err, unsigned err_size)
+{
+	int ret;
+
+	if (!getenv("HALO_FORCE_XT_NFQUEUE") && !probe_nft_queue()) {
+		*out = RULES_NFT_QUEUE;
+		return 0;
+	}
+	ret = probe_xt_queue(err, err_size);
+	if (!ret)
+		*out = RULES_XT_QUEUE;
+	return ret;
+}
+
+static int insert_xt_queues(const struct rules_conf *c, char *err,
+			    unsigned err_size)
+{
+	char chain[CHAIN_NAME_MAX];
+	struct nft_batch b;
+	int ret;
+
+	nft_batch_init(&b, TABLE);
+	for (unsigned i = 0; i < c->workers; i++) {
+		snprintf(chain, sizeof(chain), "worker%u", i);
+		nft_insert_xt_queue(&b, chain, (uint16_t)(c->queue + i));
+	}
+	ret = nft_commit(&b);
+	if (ret)
+		snprintf(err, err_size, "cannot insert the NFQUEUE rules: %s",
+			 strerror(-ret));
+	return ret;
+}
+
+static int write_after(const char *first, const struct rules_conf *c, char *err,
+		       unsigned err_size)
+{
+	char *text = text_after(first, c);
+	int ret;
+
+	if (!text)
+		return -ENOMEM;
+	ret = run(text, err, err_size);
+	free(text);
+	return ret;
+}
+
+int rules_write(const struct rules_conf *c, char *err, unsigned err_size)
+{
+	int ret = write_after("flush", c, err, err_size);
+
+	if (ret) /* chains or sets of another version stand in the way */
+		ret = write_after("delete", c, err, err_size);
+	if (!ret && c->how == RULES_XT_QUEUE)
+		ret = insert_xt_queues(c, err, err_size);
+	return ret;
+}
+
+int rules_remove(char *err, unsigned err_size)
+{
+	return run("add table inet " TABLE "\ndelete table inet " TABLE "\n",
+		   err, err_size);
+}
+
+static const struct family *family_of(const struct addr *a)
+{
+	return &families[a->af == AF_INET6 ? FAMILY_V6 : FAMILY_V4];
+}
+
+static void flush_nodes(struct nft_batch *b)
+{
+	for (unsigned i = 0; i < FAMILIES; i++) {
+		nft_set_flush(b, families[i].set);
+		nft_set_flush(b, families[i].inner_set);
+	}
+}
+
+int rules_change_nodes(const struct rules_nodes *n)
+{
+	unsigned n_remove = n->replace ? 0 : n->n_remove;
+	struct nft_batch b;
+
+	nft_batch_init(&b, TABLE);
+	if (n->replace)
+		flush_nodes(&b);
+	for (unsigned i = 0; i < n_remove; i++) {
+		const struct family *fam = family_of(&n->remove[i]);
+
+		nft_set_remove(&b, fam->set, &n->remove[i]);
+		nft_set_remove(&b, fam->inner_set, &n->remove[i]);
+	}
+	for (unsigned i = 0; i < n->n_add; i++) {
+		const struct family *fam = family_of(&n->add[i]);
+
+		nft_set_add(&b, fam->set, &n->add[i]);
+		nft_set_add(&b, fam->inner_set, &n->add[i]);
+	}
+	return nft_commit(&b);
+}
+
+int rules_count(void)
+{
+	return nft_count_rules(TABLE);
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * HaloD's own nf_tables table, `inet halod`: leads the packets of all doors,
+ * in both directions, past conntrack into the workers' queues. It decides
+ * nothing about a packet but whose it is, and touches no other table.
+ *
+ * Client's packets are taken in prerouting, where their destination can still
+ * be rewritten; nodes' packets in postrouting, since with a local source
+ * address they would be martians before. Both go by a hash of the client's
+ * address, so that one worker sees both directions of a flow.
+ */
+#ifndef HALO_IO_RULES_H
+#define HALO_IO_RULES_H
+
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "packet/engine.h"
+
+enum rules_queue {
+	RULES_NFT_QUEUE, /* nft's queue statement */
+	RULES_XT_QUEUE,	 /* xtables' NFQUEUE target by nft_compat */
+};
+
+struct rules_conf {
+	const struct engine_conf *engine; /* addresses, services, seed */
+	uint16_t queue;			  /* the first worker's */
+	unsigned workers;
+	uint32_t mark; /* of packets HaloD makes: not tracked, not queued */
+	enum rules_queue how;
+};
+
+/* All below: 0 or -errno, with a line for the operator in err. They need
+ * CAP_NET_ADMIN, act in the network namespace of the thread and block for
+ * milliseconds. */
+
+/* What this kernel offers; HALO_FORCE_XT_NFQUEUE in the environment leaves the
+ * second choice only. Leaves nothing behind. */
+int rules_probe(enum rules_queue *out, char *err, unsigned err_size);
+
+/* Replaces what a former life left. Nodes it knew stay known, so that none of
+ * their packets slips through unseen while the new table is on its way. */
+int rules_write(const struct rules_conf *c, char *err, unsigned err_size);
+/* Nothing there is fine. */
+int rules_remove(char *err, unsigned err_size);
+/* What rules_write() would run, on the heap; NULL: no memory. */
+char *rules_text(const struct rules_conf *c);
+
+struct rules_nodes {
+	const struct addr *add, *remove; /* none twice */
+	unsigned n_add, n_remove;
+	bool replace; /* all others go; remove is not looked at */
+};
+/* Whose packets from door ports are nodes' packets. One atomic step; 0 or
+ * -errno. */
+int rules_change_nodes(const struct rules_nodes *n);
+
+/* How many rules are there now: changes when somebody meddles. -ENOENT: the
+ * table is gone. */
+int rules_count(void);
+
+#endif
