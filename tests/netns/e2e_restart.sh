@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# halod is killed and comes back: table and versions as before, no route
+# moves, connections go on.
+. "$(dirname "$0")/lib.sh"
+
+not_older() { [ "$(version)" -ge "$1" ]; }
+
+begin "a b c"
+join a b c
+eventually "three nodes share the routes" spread a=8 b=8 c=8
+load_start --subscribers 48 --interval 100 --probes 50
+load_say publish on
+lab_wait 2 load_is '.published > 24'
+was=$(owners) version=$(version)
+load_say planned restart
+lab_kill halod KILL
+lab_halod_start || give_up "halod starts again"
+check "the table is as it was" [ "$was" = "$(owners)" ]
+check "its version did not go backwards" not_older "$version"
+eventually "the nodes return" connected a b c
+check "no route moved meanwhile" [ "$was" = "$(owners)" ]
+check "every door leads to the node of the table" doors_agree
+load_say end
+check "no subscriber's connection ended" incident restart '.broken == 0'
+load_quit
+check "no message was lost" load_sum '.lost == 0 and .delivered > 0'
+lab_link c down
+eventually "a node that dies afterwards is replaced" spread a=12 b=12
+
+lab_kill halod
+check "a stop leaves the store readable" lab_halod_start
+check "with the table of the end" spread a=12 b=12
+finish
