@@ -59,7 +59,7 @@ struct requests_context {
 	uint64_t start_ns;
 	const char *const *warnings; /* for status; NULL-terminated, or NULL */
 
-	uint64_t (*now_ns)(void *arg); /* CLOCK_MONOTONIC */
+	uint64_t (*now_ns)(void); /* CLOCK_MONOTONIC */
 	/* cluster_step() and its effects carried out; its return value */
 	int (*step)(void *arg, const struct event *ev);
 	/* takes effect after the response has been written */

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "requests.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "requests_impl.h"
+#include "view.h"
+
+#define EVENT_RANGES_MAX 1024
+
+static const struct {
+	const char *name;
+	request_fn *run;
+} requests[] = {
+	{ "status", request_status },
+	{ "doctor", request_doctor },
+	{ "stats", request_stats },
+	{ "shutdown", request_shutdown },
+	{ "node.list", request_node_list },
+	{ "node.show", request_node_show },
+	{ "node.drain", request_node_drain },
+	{ "node.undrain", request_node_undrain },
+	{ "node.fail", request_node_fail },
+	{ "node.rm", request_node_rm },
+	{ "route.list", request_route_list },
+	{ "route.show", request_route_show },
+	{ "route.why", request_route_why },
+	{ "trace", request_trace },
+	{ "cluster.freeze", request_cluster_freeze },
+	{ "cluster.thaw", request_cluster_thaw },
+	{ "monitor", request_monitor },
+	{ "history", request_history },
+};
+
+json_t *request_result(void)
+{
+	return json_pack("{s:i}", "schema", REQUESTS_SCHEMA);
+}
+
+json_t *request_error(const struct request_error *error)
+{
+	return json_pack("{s:i, s:{s:s, s:s, s:s?, s:s, s:s?}}", "schema",
+			 REQUESTS_SCHEMA, "error", "code", error->code, "what",
+			 error->what, "object", error->object, "why",
+			 error->why, "try", error->advice);
+}
+
+json_t *request_bad_args(const json_error_t *error)
+{
+	return request_error(&(struct request_error){
+		.code = "usage",
+		.what = "cannot read the request",
+		.why = error->text,
+	});
+}
+
+json_t *request_no_memory(void)
+{
+	return request_error(&(struct request_error){
+		.code = "failed",
+		.what = "cannot answer",
+		.why = "halod is out of memory",
+	});
+}
+
+const struct node *request_find_node(struct requests_context *ctx,
+				     const char *name, const char *what,
+				     json_t **error)
+{
+	const struct node *n = cluster_node_by_name(ctx->cluster, name);
+
+	if (!n)
+		*error = request_error(&(struct request_error){
+			.code = "not-found",
+			.what = what,
+			.object = name,
+			.why = "no node has this name",
+			.advice = "haloctl node list",
+		});
+	return n;
+}
+
+static const char *advice_for(const struct event *ev, int err)
+{
+	if (err == -EPERM)
+		return "haloctl cluster thaw";
+	if (ev->type == EVENT_RM && err == -EBUSY)
+		return "haloctl node drain NAME --wait";
+	return ev->name ? "haloctl node show NAME" : "haloctl status";
+}
+
+json_t *request_step(struct requests_context *ctx, const struct event *ev,
+		     const char *what)
+{
+	const char *why;
+	int err = ctx->step(ctx->arg, ev);
+	struct request_error error = { .code = "refused",
+				       .what = what,
+				       .object = ev->name };
+
+	if (!err)
+		return NULL;
+	why = cluster_refusal(ctx->cluster);
+	if (err == -ENOENT)
+		error.code = "not-found";
+	else if (err == -ENOMEM)
+		error.code = "failed";
+	error.why = why && *why ? why : strerror(-err);
+	error.advice = advice_for(ev, err);
+	return request_error(&error);
+}
+
+json_t *requests_handle(struct requests_context *ctx, json_t *request,
+			struct control_client *client)
+{
+	json_error_t error;
+	const char *cmd;
+
+	if (json_unpack_ex(request, &error, 0, "{s:s}", "cmd", &cmd))
+		return request_bad_args(&error);
+	for (unsigned i = 0; i < ARRAY_SIZE(requests); i++) {
+		if (!strcmp(requests[i].name, cmd))
+			return requests[i].run(ctx, request, client);
+	}
+	return request_error(&(struct request_error){
+		.code = "usage",
+		.what = "cannot serve the request",
+		.object = cmd,
+		.why = "this halod does not know it",
+		.advice = "haloctl --version",
+	});
+}
+
+json_t *requests_event(const struct store_event *event)
+{
+	const struct note *n = &event->note;
+	bool moves = n->kind == NOTE_MOVING || n->kind == NOTE_MOVED;
+
+	return json_pack(
+		"{s:i, s:I, s:o, s:s, s:o, s:o, s:o, s:o, s:I, s:o, s:I, s:o, "
+		"s:I, s:o}",
+		"schema", REQUESTS_SCHEMA, "seq", (json_int_t)event->seq,
+		"time", view_time(event->time_ms), "kind",
+		note_kind_name(n->kind), "node", view_string(n->node), "from",
+		view_string(n->from), "to", view_string(n->to), "reason",
+		view_string(moves ? move_reason_name(n->reason) : NULL),
+		"version", (json_int_t)n->version, "slot", view_number(n->slot),
+		"ms", (json_int_t)n->ms, "why", view_string(n->why), "count",
+		(json_int_t)n->routes.count, "routes",
+		view_ranges(&n->routes, EVENT_RANGES_MAX));
+}
+
+static json_t *drain_answer(const struct requests_waiter *w,
+			    const struct note *note)
+{
+	char why[160];
+	json_t *result;
+
+	if (note->kind == NOTE_DRAINED) {
+		result = request_result();
+		view_add(result, json_pack("{s:s, s:s, s:b}", "node", w->node,
+					   "state", "drained", "done", 1));
+		return result;
+	}
+	snprintf(why, sizeof(why), "it is %s%s%s", note_kind_name(note->kind),
+		 *note->why ? ": " : "", note->why);
+	return request_error(&(struct request_error){
+		.code = "failed",
+		.what = "gave up waiting for the drain of node",
+		.object = w->node,
+		.why = why,
+		.advice = "haloctl node show NAME",
+	});
+}
+
+static void answer_waiting(struct requests_context *ctx,
+			   const struct note *note)
+{
+	if (note->kind != NOTE_DRAINED && note->kind != NOTE_LOST &&
+	    note->kind != NOTE_REMOVED && note->kind != NOTE_UNDRAINED)
+		return;
+	for (unsigned i = 0; i < ARRAY_SIZE(ctx->waiting); i++) {
+		struct requests_waiter *w = &ctx->waiting[i];
+
+		if (!w->client || strcmp(w->node, note->node))
+			continue;
+		control_reply(w->client, drain_answer(w, note));
+		w->client = NULL;
+	}
+}
+
+void requests_note(struct requests_context *ctx,
+		   const struct store_event *event)
+{
+	json_t **slot = &ctx->recent[event->seq % ARRAY_SIZE(ctx->recent)];
+
+	json_decref(*slot);
+	*slot = requests_event(event);
+	answer_waiting(ctx, &event->note);
+}
+
+void requests_gone(struct requests_context *ctx, struct control_client *client)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(ctx->waiting); i++) {
+		if (ctx->waiting[i].client == client)
+			ctx->waiting[i].client = NULL;
+	}
+}
+
+void requests_fini(struct requests_context *ctx)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(ctx->recent); i++) {
+		json_decref(ctx->recent[i]);
+		ctx->recent[i] = NULL;
+	}
+}
