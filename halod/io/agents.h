@@ -24,8 +24,9 @@ struct agents_handler {
 	 * (and filled in when it named none). m is borrowed. Called at most
 	 * once per event-loop round per connection for HELLO; bounded work. */
 	void (*message)(void *arg, uint64_t link, const struct message *m);
-	/* After HELLO had been handed up: FIN, RST, protocol error. Not called
-	 * for agents_close(). */
+	/* After HELLO had been handed up: FIN, RST, protocol error, a peer that
+	 * does not read, a key that is gone. Called from the event loop only,
+	 * never from within a function below; not for agents_close_link(). */
 	void (*closed)(void *arg, uint64_t link, const char *why);
 	void *arg;
 };
@@ -50,6 +51,8 @@ void agents_close_link(struct agents *a, uint64_t link);
 void agents_drain_input(struct agents *a);
 /* Keys again from disk; sessions of keys that are gone are closed. */
 int agents_reload_keys(struct agents *a, struct diag_list *diags);
+/* Where it listens: the port, when 0 was asked for. 0 or -errno. */
+int agents_endpoint(const struct agents *a, struct endpoint *out);
 void agents_stats(const struct agents *a, struct agents_stats *out);
 void agents_free(struct agents *a);
 

@@ -318,7 +318,10 @@ static int get_routes(struct decoding *d, const struct field *f, uint8_t *at,
 	struct route_set set = { .ids = d->routes };
 	unsigned last = 0;
 
-	if (!d->routes || buf_left(value) % RANGE_LEN)
+	if (!d->routes)
+		return refuse(d->err, ERROR_PROTOCOL,
+			      "%s: the gateway takes no routes", d->type);
+	if (buf_left(value) % RANGE_LEN)
 		return bad_length(d, f, buf_left(value));
 	while (buf_left(value)) {
 		unsigned first = buf_get_be16(value), prev = last;
