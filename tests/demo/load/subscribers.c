@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "subscribers.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@ struct subscriber {
 	unsigned now;	    /* which of them is the one in use */
 	bool listening;	    /* the one in use has been answered */
 	bool told;	    /* the other one was asked for by the server */
+	uint64_t token;	    /* of the last request to reconnect */
 	uint64_t broken_ns; /* 0: never was */
 	ev_timer retry;
 };
@@ -94,22 +96,26 @@ static void answered(struct subscriber *sub, struct stream *s)
 	score_listens(sub->all->score, sub->who, sub->route);
 }
 
-static void reconnect(struct subscriber *sub, struct stream *s)
+/* Servers keep messages for late subscribers, so a request to reconnect can
+ * come again on the very connection it led to: each is obeyed once. */
+static void reconnect(struct subscriber *sub, struct stream *s, uint64_t token)
 {
-	if (s != current(sub) || sub->told)
+	if (s != current(sub) || sub->told || token <= sub->token)
 		return;
+	sub->token = token;
 	sub->told = open_stream(sub, other(sub)) == 0;
 }
 
 static void on_line(struct subscriber *sub, struct stream *s, const char *line)
 {
+	uint64_t token;
 	unsigned route;
 	uint32_t seq;
 
 	if (!strncmp(line, "HTTP/1.1 200", 12))
 		answered(sub, s);
-	else if (!strcmp(line, "event: reconnect"))
-		reconnect(sub, s);
+	else if (sscanf(line, "data: reconnect %" SCNu64, &token) == 1)
+		reconnect(sub, s, token);
 	else if (sscanf(line, "data: %u %u", &route, &seq) == 2 &&
 		 route == sub->route)
 		score_received(sub->all->score, sub->who, seq);
