@@ -77,8 +77,9 @@ $(O)/obj/%.o: %.c
 	$(call say,CC,$<)
 	$(Q)$(CC) $(CFLAGS) -c -o $@ $<
 
-# tests/unit/test_X.c, tests/sim/*.c, tests/bench/bench_X.c: a program each,
-# linked with tests/lib, every layer, and what the daemon and agent are made of.
+# tests/unit/test_X.c, tests/sim/test_X.c, tests/bench/bench_X.c: a program each,
+# linked with tests/lib and the layers that tests/link.mk names. The servers and
+# clients of the lab (HELPERS) are programs too, but no tests.
 TEST_LIB  := $(patsubst %.c,$(O)/obj/%.o,$(wildcard tests/lib/*.c))
 TEST_SRCS := $(wildcard tests/unit/test_*.c tests/sim/test_*.c)
 TESTS     := $(patsubst %.c,$(O)/%,$(TEST_SRCS))
@@ -92,10 +93,14 @@ test_link = $(or $(LINK_$(notdir $(1))),$(LINK_default))
 -include tests/link.mk
 
 .SECONDEXPANSION:
-$(TESTS) $(BENCHES) $(HELPERS): $(O)/%: $(O)/obj/%.o $$(TEST_LIB) $$(call test_link,%)
+$(TESTS) $(BENCHES): $(O)/%: $(O)/obj/%.o $$(TEST_LIB) $$(call test_link,%)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(LIBS_io) $(LIBS_conf)
+$(HELPERS): $(O)/%: $(O)/obj/%.o $$(call test_link,%)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_io) $(LIBS_conf)
 $(FUZZERS): $(O)/%: $(O)/obj/%.o $$(call test_link,%)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
