@@ -44,8 +44,10 @@ struct nfq {
 
 	unsigned n_verdicts, n_out;
 	size_t out_bytes;
+	size_t copied; /* of copies[] */
 	struct verdict_head heads[VERDICTS_MAX];
 	struct iovec out[VERDICTS_MAX * 3]; /* head, payload, padding */
+	uint8_t copies[PACKET_MAX + 1];
 };
 
 static void init_slots(struct nfq *q)
@@ -305,11 +307,20 @@ void nfq_rewrite(struct nfq *q, uint32_t id, const uint8_t *data, uint32_t len)
 	flush_when_full(q);
 }
 
-void nfq_rewrite_now(struct nfq *q, uint32_t id, const uint8_t *data,
-		     uint32_t len)
+void nfq_rewrite_copied(struct nfq *q, uint32_t id, const uint8_t *data,
+			uint32_t len)
 {
-	nfq_rewrite(q, id, data, len);
-	nfq_flush(q);
+	uint8_t *copy;
+
+	if (len > sizeof(q->copies)) {
+		nfq_drop(q, id);
+		return;
+	}
+	if (len > sizeof(q->copies) - q->copied)
+		nfq_flush(q);
+	copy = memcpy(q->copies + q->copied, data, len);
+	q->copied += len;
+	nfq_rewrite(q, id, copy, len);
 }
 
 void nfq_flush(struct nfq *q)
@@ -325,6 +336,7 @@ void nfq_flush(struct nfq *q)
 	q->n_verdicts = 0;
 	q->n_out = 0;
 	q->out_bytes = 0;
+	q->copied = 0;
 }
 
 struct nfq_stats nfq_stats(const struct nfq *q)

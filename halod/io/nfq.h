@@ -44,8 +44,8 @@ void nfq_accept(struct nfq *q, uint32_t id);
 void nfq_drop(struct nfq *q, uint32_t id);
 void nfq_rewrite(struct nfq *q, uint32_t id, const uint8_t *data, uint32_t len);
 /* For data that does not live until the flush. */
-void nfq_rewrite_now(struct nfq *q, uint32_t id, const uint8_t *data,
-		     uint32_t len);
+void nfq_rewrite_copied(struct nfq *q, uint32_t id, const uint8_t *data,
+			uint32_t len);
 void nfq_flush(struct nfq *q);
 
 struct nfq_stats {

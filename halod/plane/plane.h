@@ -44,6 +44,7 @@ struct plane_event {
 struct plane_stats {
 	struct engine_stats engine; /* summed over workers */
 	uint64_t queued, lost_queue, lost_socket, batches;
+	uint64_t truncated; /* came not whole from the kernel, dropped */
 	unsigned workers;
 	char detail[80]; /* "nft queue", "xt NFQUEUE (no nft queue here)" */
 };
