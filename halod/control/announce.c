@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "control/cluster_private.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void say_moving(struct cluster *cl, uint64_t link,
+		       const struct handover *h)
+{
+	struct message_moving *m =
+		&say_message(cl, link, MESSAGE_MOVING)->message.moving;
+
+	m->id = h->id;
+	m->reason = h->reason;
+	m->deadline_ms = (uint32_t)((h->deadline_ns - cl->now) / NS_PER_MS);
+	m->routes = h->set;
+}
+
+/* The former node is told once: when a planned move begins, or (its link still
+ * living: a killed server) when a forced one is done. */
+void announce_moves(struct cluster *cl)
+{
+	for (struct list *at = cl->handovers.next; at != &cl->handovers;
+	     at = at->next) {
+		const struct handover *h = list_entry(at, struct handover, all);
+		const struct member *from = member_by_tag(cl, h->from);
+
+		if (from && from->node.link && h->run == cl->run &&
+		    !h->inherited)
+			say_moving(cl, from->node.link, h);
+	}
+}
+
+static bool is_to_be_told(const struct member *m)
+{
+	return m && m->assign_due && m->node.link;
+}
+
+/* What a node has or is to have, of one route: at most two such nodes. */
+static unsigned nodes_of(const struct cluster *cl, unsigned r,
+			 struct member *out[2])
+{
+	uint32_t served = handover_served(cl, r);
+	const struct handover *h = cl->moving[r];
+	unsigned n = 0;
+
+	out[n] = member_by_tag(cl, served);
+	n += is_to_be_told(out[n]);
+	if (!h || h->to == served)
+		return n;
+	out[n] = member_by_tag(cl, h->to);
+	return n + is_to_be_told(out[n]);
+}
+
+static void collect_sets(struct cluster *cl)
+{
+	struct member *to[2];
+
+	for (unsigned i = 0; i < cl->n_members; i++)
+		cl->members[i]->set.count = 0;
+	for (unsigned r = 1; r <= cl->conf.routes; r++)
+		for (unsigned i = nodes_of(cl, r, to); i-- > 0;)
+			to[i]->set.count++;
+	for (unsigned i = 0; i < cl->n_members; i++) {
+		struct member *m = cl->members[i];
+
+		m->set.ids = effects_ids(cl->fx, m->set.count);
+		m->set.count = 0;
+	}
+	for (unsigned r = 1; r <= cl->conf.routes; r++)
+		for (unsigned i = nodes_of(cl, r, to); i-- > 0;) {
+			struct route_set *s = &to[i]->set;
+
+			((uint16_t *)(uintptr_t)s->ids)[s->count++] =
+				(uint16_t)r;
+		}
+}
+
+static void say_assigned(struct cluster *cl, struct member *m)
+{
+	struct message_assigned *a =
+		&say_message(cl, m->node.link, MESSAGE_ASSIGNED)
+			 ->message.assigned;
+
+	a->version = cl->table->version;
+	a->routes = m->set;
+	if (m->assigned_version != a->version)
+		m->told_again = false;
+	m->assigned_version = a->version;
+	m->assigned_ns = cl->now;
+	m->digest = route_digest(&m->set);
+}
+
+void announce_assigned(struct cluster *cl)
+{
+	bool any = false;
+
+	for (unsigned i = 0; i < cl->n_members; i++)
+		any |= is_to_be_told(cl->members[i]);
+	if (any)
+		collect_sets(cl);
+	for (unsigned i = 0; i < cl->n_members; i++) {
+		struct member *m = cl->members[i];
+
+		if (is_to_be_told(m))
+			say_assigned(cl, m);
+		m->assign_due = false;
+	}
+}
+
+static void name_of(const struct cluster *cl, uint32_t tag, char *out)
+{
+	const struct member *m = member_by_tag(cl, tag);
+
+	if (m)
+		memcpy(out, m->node.name, NODE_NAME_MAX);
+}
+
+static enum note_kind kind_of(const struct handover *h)
+{
+	if (!h->done)
+		return NOTE_MOVING;
+	return h->to ? NOTE_MOVED : NOTE_UNOWNED;
+}
+
+static void note_move(struct cluster *cl, const struct handover *h)
+{
+	struct note *note = say_note(cl, NULL, kind_of(h), h->why);
+	const struct member *from = member_by_tag(cl, h->from);
+	uint64_t since = h->forced && from ? from->node.beat_ns : h->began_ns;
+
+	name_of(cl, h->from, note->from);
+	name_of(cl, h->to, note->to);
+	note->reason = h->reason;
+	note->routes = h->set;
+	if (h->done)
+		note->ms = (cl->now - since) / NS_PER_MS;
+}
+
+void announce_notes(struct cluster *cl)
+{
+	for (struct list *at = cl->handovers.next; at != &cl->handovers;
+	     at = at->next) {
+		const struct handover *h = list_entry(at, struct handover, all);
+
+		if (h->done || (h->run == cl->run && !h->inherited))
+			note_move(cl, h);
+	}
+}

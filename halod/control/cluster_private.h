@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the files of the cluster share. Not for anybody else.
+ *
+ * A step runs in this order: the event's handler changes what is known of one
+ * node; panic_review() and batch_run() turn that into a new placement (who
+ * *shall* serve); handover_run() carries the published table (who *does*)
+ * towards it and emits the effects; notes come last.
+ */
+#ifndef HALO_CONTROL_CLUSTER_PRIVATE_H
+#define HALO_CONTROL_CLUSTER_PRIVATE_H
+
+#include "control/cluster.h"
+#include "control/list.h"
+#include "control/placement.h"
+
+#define TAG_MAX	      65534 /* tags are 1..TAG_MAX */
+#define BUCKETS	      8192  /* names and links: twice NODES_MAX */
+#define APPLY_RETRY   (1 * NS_PER_S)
+#define PROBE_PATIENCE (1 * NS_PER_S) /* then a probe counts as unanswered */
+#define PROBE_EVERY   (100 * NS_PER_MS)
+
+/* How a node came by its routes in the last batch: words for history. */
+enum arrival { ARRIVAL_NONE, ARRIVAL_JOIN, ARRIVAL_RESERVE, ARRIVAL_HIGHEST };
+
+/*
+ * Routes on their way from one node instance to another. Every change of a
+ * route's node is one: a forced one is done as soon as it begins. It lives
+ * while a route is in it. Owned by the cluster's pool.
+ */
+struct handover {
+	uint32_t id;	   /* of the MOVING its former node was told */
+	uint32_t from, to; /* tags; 0: nobody */
+	enum move_reason reason;
+	bool forced;	/* the former node is gone: nobody to wait for */
+	bool inherited; /* retargeted: keeps id and deadline of another */
+	bool ready;	/* the former node says it is done */
+	bool done;	/* switched by this run */
+	uint64_t run;	/* of handover_run() that began it */
+	uint64_t began_ns, deadline_ns;
+	uint32_t count;	       /* routes in it */
+	struct route_set set;  /* the same, within a run; in the effects */
+	const char *why;
+	struct list all;       /* cluster.handovers, in order of beginning */
+	struct handover *next; /* of the same former node; or free */
+};
+
+struct member {
+	struct node node; /* first: what the world sees */
+	struct list age;  /* cluster.fresh or .silent, oldest beat first */
+	struct list queue; /* cluster.joiners, first come first */
+	struct member *name_next, *link_next;
+	struct handover *leaving; /* handovers that take routes from it */
+	enum lost_cause doom; /* it is dead; the next batch buries it */
+	bool drain_due;	      /* it shall leave its slot with the next batch */
+	bool barred;	      /* failed by the operator, until undrain */
+	bool left;	      /* said goodbye: forgotten in the end */
+	bool fell;	      /* lost in this step: its flows must end */
+	bool assign_due;      /* must be told its routes in this step */
+	bool told_again;      /* ASSIGNED was repeated for divergence */
+	bool had_routes;      /* in this life */
+	bool probing;	      /* an answer is awaited */
+	enum arrival arrival;
+	uint64_t rejoin_ns;   /* agent away: end of patience; 0: not away */
+	uint64_t probe_ns;    /* next probe; 0: none */
+	uint64_t probed_ns;   /* last probe */
+	uint64_t drain_ns;    /* flows of a drained node live until; 0 */
+	uint64_t joined_ns;   /* this life began */
+	uint64_t assigned_ns, assigned_version;
+	uint32_t digest;      /* of what it was last told to serve */
+	uint32_t serves;      /* routes it has in the published table */
+	uint16_t first_route; /* lowest of them, 0: none */
+	uint16_t seat;	      /* of the published table; 0: none */
+	struct route_set set; /* within a run: for ASSIGNED */
+};
+
+struct cluster {
+	struct cluster_conf conf;
+	struct placement *place;
+	struct table *table; /* published */
+	struct table *spare; /* made before a step may need it */
+
+	/* the step in hand */
+	uint64_t now;
+	struct effects *fx;
+	struct effects *later; /* notes, appended when the rest is out */
+	bool moves_due;	       /* table and holds may differ from placement */
+	bool store_due;
+	const char *refusal;
+
+	/* members, by everything they are looked up by */
+	unsigned n_members;
+	struct member *members[NODES_MAX]; /* in order of first HELLO */
+	struct member *by_id[NODES_MAX + 1];
+	struct member *by_tag[TAG_MAX + 1];
+	struct member *by_name[BUCKETS];
+	struct member *by_link[BUCKETS];
+	uint32_t next_tag;
+
+	struct list fresh, silent, joiners;
+	unsigned n_doomed, n_drains_due;
+	uint64_t settle_ns; /* joins are computed; TIME_NEVER: none wait */
+	uint64_t timers_ns; /* earliest of all but beats */
+	uint64_t retry_ns;  /* the plane refused the table: again; 0 */
+	bool publish_due;   /* … now, changed or not */
+
+	bool frozen; /* by the operator */
+	bool panicked;
+	unsigned panic_of;
+	uint64_t panic_since_ns; /* vanished after this: part of it */
+	uint64_t guard_off_ns;	 /* an operator thawed: no panic before */
+
+	/* routes 1..N */
+	struct list handovers;
+	struct handover *pool, *pool_free;
+	unsigned pool_used;
+	struct handover *orphans; /* handovers from nobody */
+	struct handover **moving; /* by route */
+	bool *held;		  /* by route: told by HOLD, not yet RELEASE */
+	uint16_t *want;		  /* by route: tag, within a run */
+	uint8_t *reason;	  /* by route: of its last move */
+	uint64_t *since;	  /* by route: version of its last move */
+	uint32_t *seat_routes;	  /* by seat, within a run */
+	uint32_t *heir;		  /* by seat, within a run */
+	unsigned seats;
+	uint64_t run;
+	uint32_t next_handover;
+
+	node_id batch_active[NODES_MAX], batch_reserve[NODES_MAX],
+		batch_gone[NODES_MAX];
+};
+
+/* cluster.c: what frames a step */
+int cluster_prepare(struct cluster *cl, uint64_t now_ns, struct effects *fx);
+void cluster_conclude(struct cluster *cl);
+
+/* member.c: nodes and how they are found */
+struct member *member_new(struct cluster *cl, const char *name);
+void member_forget(struct cluster *cl, struct member *m);
+struct member *member_by_name(const struct cluster *cl, const char *name);
+struct member *member_by_link(const struct cluster *cl, uint64_t link);
+struct member *member_by_tag(const struct cluster *cl, uint32_t tag);
+void member_set_state(struct cluster *cl, struct member *m,
+		      enum node_state state);
+void member_set_link(struct cluster *cl, struct member *m, uint64_t link);
+void member_set_tag(struct cluster *cl, struct member *m, uint32_t tag);
+uint32_t member_draw_tag(struct cluster *cl);
+bool member_is_alive(const struct member *m); /* may go on serving */
+bool member_is_active(const struct cluster *cl, const struct member *m);
+bool member_is_suspended(const struct member *m); /* its doors are held */
+void member_doom(struct cluster *cl, struct member *m, enum lost_cause cause);
+void member_pardon(struct cluster *cl, struct member *m);
+
+/* say.c: effects and notes */
+struct effect *say_message(struct cluster *cl, uint64_t link,
+			   enum message_type type);
+void say_error(struct cluster *cl, uint64_t link, enum error_code code,
+	       const char *text);
+void say_close(struct cluster *cl, uint64_t link);
+void say_close_later(struct cluster *cl, uint64_t link);
+void say_welcome(struct cluster *cl, const struct member *m);
+void say_probe(struct cluster *cl, struct member *m);
+struct note *say_note(struct cluster *cl, const struct member *m,
+		      enum note_kind kind, const char *why);
+void say_end_flows(struct cluster *cl, uint32_t tag,
+		   const struct route_set *routes, bool forced);
+
+/* admission.c: agents come and go */
+int admission_hello(struct cluster *cl, const struct event *ev);
+int admission_goodbye(struct cluster *cl, const struct event *ev);
+int admission_closed(struct cluster *cl, const struct event *ev);
+void admission_link_ended(struct cluster *cl, struct member *m);
+bool admission_is_ready(const struct cluster *cl, const struct member *m);
+void admission_register(struct cluster *cl, struct member *m);
+
+/* liveness.c: beats, silence, probes */
+bool liveness_beat_is_plain(const struct cluster *cl, const struct member *m,
+			    const struct message_beat *beat);
+void liveness_answer(struct cluster *cl, struct member *m,
+		     const struct message_beat *beat);
+int liveness_beat(struct cluster *cl, const struct event *ev);
+void liveness_heard(struct cluster *cl, struct member *m);
+void liveness_health(struct cluster *cl, struct member *m,
+		     enum node_health health);
+void liveness_away(struct cluster *cl, struct member *m, uint64_t patience);
+void liveness_back(struct cluster *cl, struct member *m);
+void liveness_probe(struct cluster *cl, struct member *m);
+int liveness_probed(struct cluster *cl, const struct event *ev);
+int liveness_refused(struct cluster *cl, const struct event *ev);
+void liveness_judge(struct cluster *cl);
+uint64_t liveness_deadline(const struct cluster *cl);
+
+/* timers.c: what else falls due for one node */
+void timers_fire(struct cluster *cl);
+void timers_set(struct cluster *cl);
+
+/* quarantine.c: how long a node that failed stays out */
+void quarantine_count(struct cluster *cl, struct member *m);
+uint64_t quarantine_hold_down(const struct cluster *cl, uint32_t failures);
+void quarantine_begin(struct cluster *cl, struct member *m, uint64_t until);
+void quarantine_end_if_due(struct cluster *cl, struct member *m);
+
+/* panic.c: the guard, and frozen tables */
+bool panic_trips(const struct cluster *cl, unsigned *missing, unsigned *of);
+void panic_begin(struct cluster *cl, unsigned missing, unsigned of);
+void panic_review(struct cluster *cl);
+void panic_thaw(struct cluster *cl, const char *why);
+unsigned panic_missing(const struct cluster *cl);
+
+/* batch.c: joins and deaths → placement */
+void batch_run(struct cluster *cl);
+void batch_finish_drains(struct cluster *cl);
+
+/* handover.c: the published table follows the placement */
+int handover_prepare(struct cluster *cl);
+void handover_run(struct cluster *cl);
+int handover_moved_ok(struct cluster *cl, const struct event *ev);
+int handover_assigned_ok(struct cluster *cl, const struct event *ev);
+uint64_t handover_deadline(const struct cluster *cl);
+uint32_t handover_served(const struct cluster *cl, unsigned route);
+uint32_t handover_target(const struct cluster *cl, unsigned route);
+
+/* announce.c: what a run has to tell, after the table has changed */
+void announce_moves(struct cluster *cl);
+void announce_assigned(struct cluster *cl);
+void announce_notes(struct cluster *cl);
+
+/* publish.c: tags wanted by route → seats of a new table */
+int publish_prepare(struct cluster *cl);
+void publish_table(struct cluster *cl, bool tidy);
+int publish_failed(struct cluster *cl, const struct event *ev);
+
+/* operator.c */
+int operator_drain(struct cluster *cl, const struct event *ev);
+int operator_undrain(struct cluster *cl, const struct event *ev);
+int operator_fail(struct cluster *cl, const struct event *ev);
+int operator_rm(struct cluster *cl, const struct event *ev);
+int operator_freeze(struct cluster *cl, const struct event *ev);
+int operator_thaw(struct cluster *cl, const struct event *ev);
+
+#endif
