@@ -15,23 +15,34 @@
 struct store;
 
 struct store_event {
-	uint64_t seq;	  /* 1.., never reused; assigned when put */
+	uint64_t seq;	  /* 1.., ascending; the caller goes on from last_seq */
 	uint64_t time_ms; /* CLOCK_REALTIME since the epoch */
 	struct note note; /* routes own memory only in store_history() */
 };
 
-/* Creates or opens; checks integrity and schema. -errno with a line for the
- * operator in err: not writable, locked, corrupt, a newer schema. On -EROFS,
- * -EUCLEAN… the caller may go on without a store (degraded). */
+#define STORE_QUEUE_MAX	  4096	      /* events that wait for the disk … */
+#define STORE_QUEUE_BYTES (16u << 20) /* … and what they take */
+#define STORE_HISTORY_MAX 100000      /* events kept on disk */
+
+/* Creates or opens; checks integrity and schema. With a line for the operator
+ * in err: -EACCES, -EROFS, -ENOENT, -ENOSPC (not writable), -EBUSY (locked),
+ * -EUCLEAN (corrupt or no database), -EPROTO (a newer schema), -ENOMEM, -EIO.
+ * The caller may go on without a store (degraded). */
 int store_open(struct store **out, const char *path, char *err,
 	       unsigned err_size);
-/* What was saved last; -ENOENT when nothing was. cluster_saved_fini() it. */
+/* What was on disk when it was opened or is by now: call it before the first
+ * store_save(). -ENOENT when nothing was saved, -EUCLEAN when it cannot be
+ * right. cluster_saved_fini() it. */
 int store_load(struct store *s, struct cluster_saved *out);
-uint64_t store_last_seq(const struct store *s);
+/* Of the last event put or, before the first, on disk; 0: none. Numbers of
+ * events that a crash kept from the disk are given again. */
+uint64_t store_last_seq(struct store *s);
 
 /* Queue for writing; never block, never touch the disk here. A state that is
  * still queued is replaced by a newer one; events are kept in order, bounded
- * (the oldest unwritten give way, counted). take_: ownership moves. */
+ * (the oldest unwritten give way, counted). take_: what the struct owns moves,
+ * the struct itself stays the caller's. State and events that wait together
+ * are written in one transaction. */
 void store_save(struct store *s, struct cluster_saved *take_state);
 void store_event(struct store *s, const struct store_event *event);
 
@@ -39,9 +50,11 @@ void store_event(struct store *s, const struct store_event *event);
  * thread goes on trying. *lost counts events that were not kept. */
 int store_health(struct store *s, char *text, unsigned size, uint64_t *lost);
 
-/* History, newest last: events with seq > since, of node (NULL: any), time_ms
- * >= from_ms; at most max. Own read connection; may block on disk: call from
- * control requests only. Returns count or -errno; free() *out, one block. */
+/* History, newest last: events with seq > since, of node (NULL: any; as node,
+ * from or to), time_ms >= from_ms; of more than max the newest max. What still
+ * waits for the disk is not in it. Own read connection; may block on disk: call
+ * from control requests only. Returns count or -errno; free() *out, one block.
+ */
 int store_history(struct store *s, uint64_t since, const char *node,
 		  uint64_t from_ms, unsigned max, struct store_event **out);
 
