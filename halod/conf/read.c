@@ -169,17 +169,18 @@ static void read_endpoint(const struct setting_source *src,
 /* Why clients cannot be served at an address; NULL when they can. */
 static const char *vip_objection(const struct addr *a)
 {
-	const struct in6_addr *in6 = (const struct in6_addr *)a->bytes;
+	struct in6_addr in6; /* aligned, as netinet's macros want it */
 
+	memcpy(&in6, a->bytes, sizeof(in6));
 	if (addr_is_loopback(a))
 		return "is a loopback address";
 	if (addr_is_multicast(a))
 		return "is a multicast address";
 	if (addr_is_wildcard(a))
 		return "is no single address";
-	if (a->af == AF_INET6 && IN6_IS_ADDR_V4MAPPED(in6))
+	if (a->af == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&in6))
 		return "is an IPv4 address in disguise, write it as such";
-	if (a->af == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(in6))
+	if (a->af == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&in6))
 		return "is a link-local address";
 	return NULL;
 }
