@@ -1,0 +1,120 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Failover as the clients see it, nfqueue plane: the worst of RUNS (10), each
+# on a cluster of its own, counted from the moment before the command that
+# cuts the cable or kills the server is run. 200 idle SSE subscribers on the
+# node that dies, 200 new connections a second.
+#
+#   name value unit, a line a figure
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+LAB=halobench$$
+LAB_DIR=$(mktemp -d "${TMPDIR:-/tmp}/$LAB.XXXXXX")
+. scripts/lab
+readonly RUNS=${RUNS:-10}
+
+give_up() {
+	echo "failover: $*" >&2
+	tail -n 20 "$LAB_DIR"/*.log >&2
+	exit 1
+}
+
+# One node serves all, the other waits in reserve.
+start_cluster() {
+	rm -f "$LAB_DIR"/halod.db* "$LAB_DIR"/load.json
+	lab_halod_start || give_up "halod does not start"
+	lab_agent_start a
+	lab_wait 10 spread a=24 || give_up "a gets no routes"
+	lab_agent_start b
+	lab_wait 10 node_is b reserve || give_up "b is not in reserve"
+	load_start --subscribers 200 --probes 200 ||
+		give_up "the subscribers do not connect"
+	load_say probe on
+	lab_wait 2 load_is '.probes > 50'
+}
+
+stop_cluster() {
+	load_say quit
+	wait "$LOAD_PID" 2>/dev/null
+	lab_kill agent-a
+	lab_kill agent-b
+	lab_kill halod
+}
+
+all_back() { load_is '.connected == .subscribers'; }
+
+# fault NAME COMMAND: run it under load; prints the incident
+fault() {
+	load_say "forced $1 : $2"
+	lab_wait 15 spread b=24 || give_up "b does not take over ($1)"
+	lab_wait 15 all_back || give_up "subscribers do not return ($1)"
+	load_say end
+	lab_wait 2 grep -q '"incident"' "$LAB_DIR/load.json"
+	grep '"incident"' "$LAB_DIR/load.json"
+}
+
+run_silent() {
+	start_cluster >&2
+	fault silent "ip -n $(lab_ns gateway) link set port-a down"
+	stop_cluster >&2
+	lab_link a up
+}
+
+run_killed() {
+	start_cluster >&2
+	fault killed "$(lab_server_killer a)"
+	stop_cluster >&2
+	lab_server_start a || give_up "nginx does not start again"
+}
+
+# worst FIGURE MEMBER UNIT: of the incidents on stdin
+worst() {
+	jq -rs --arg name "$1" --arg unit "$3" \
+		"\"\\(\$name) \\(map(.$2) | max) \\(\$unit)\""
+}
+
+figures() {
+	local suffix=$1 silent killed
+	lab_conf 'reserve = 1;'
+	silent=$(for ((i = 0; i < RUNS; i++)); do run_silent; done) || exit
+	killed=$(for ((i = 0; i < RUNS; i++)); do run_killed; done) || exit
+	worst "nfqueue_failover_newconn_max_ms$suffix" connect_max_ms ms \
+		<<<"$silent"
+	worst "nfqueue_failover_newconn_failed$suffix" connect_failed count \
+		<<<"$silent"
+	worst "nfqueue_failover_idle_reset_max_ms$suffix" broken_last_ms ms \
+		<<<"$silent"
+	worst "nfqueue_server_kill_reset_max_ms$suffix" broken_last_ms ms \
+		<<<"$killed"
+	worst "nfqueue_server_kill_refused$suffix" connect_failed count \
+		<<<"$killed"
+}
+
+# The longest wait of a new connection while half of the routes move.
+handover() {
+	lab_conf
+	lab_halod_start || give_up "halod does not start"
+	lab_agent_start a
+	lab_wait 10 spread a=24 || give_up "a gets no routes"
+	load_start --subscribers 200 --probes 200 ||
+		give_up "the subscribers do not connect"
+	load_say probe on
+	load_say planned join
+	lab_agent_start b
+	lab_wait 10 spread a=12 b=12 || give_up "b does not join"
+	lab_wait 10 all_back || give_up "subscribers do not return"
+	load_say end
+	lab_wait 2 grep -q '"incident"' "$LAB_DIR/load.json"
+	grep '"incident"' "$LAB_DIR/load.json"
+	stop_cluster >&2
+}
+
+trap lab_down EXIT
+trap 'exit 130' INT TERM
+lab_up a b && lab_keys a b || give_up "the lab cannot be made"
+lab_server_start a && lab_server_start b || give_up "nginx does not start"
+LAB_PROFILE=fast figures ''
+LAB_PROFILE=default figures _default
+rm -f "$LAB_DIR"/halod.db* "$LAB_DIR"/load.json
+LAB_PROFILE=default handover | worst handover_max_ms connect_max_ms ms
