@@ -91,14 +91,15 @@ struct assign *assign_new(unsigned routes, unsigned slots_max)
 {
 	size_t born_size = sizeof(uint32_t) * (slots_max + 2);
 	size_t owner_size = sizeof(uint16_t) * (routes + 1);
+	size_t head_size = sizeof(struct assign) + born_size + owner_size;
 	struct assign *a;
 
 	assert(routes >= 1 && routes <= ROUTES_MAX);
 	assert(slots_max >= 1 && slots_max <= NODES_MAX);
-	a = calloc(1, sizeof(*a) + born_size + owner_size +
-			      sizeof(uint16_t) * pool_len(routes, slots_max));
+	a = malloc(head_size + sizeof(uint16_t) * pool_len(routes, slots_max));
 	if (!a)
 		return NULL;
+	memset(a, 0, head_size); /* the pool is written before it is read */
 	a->routes = routes;
 	a->slots_max = slots_max;
 	a->born = (uint32_t *)(a + 1);
