@@ -125,12 +125,20 @@ static void skip_block(struct scan *s)
 
 static void skip_string(struct scan *s)
 {
+	unsigned start = s->line;
+
 	for (s->at++; *s->at && *s->at != '"'; s->at++) {
 		s->line += *s->at == '\n';
 		if (*s->at == '\\' && s->at[1])
 			s->line += *++s->at == '\n';
 	}
-	s->at += *s->at == '"';
+	if (*s->at) {
+		s->at++;
+		return;
+	}
+	s->tally->failed++;
+	diag_error(s->diags, s->name, start,
+		   "the string that begins here has no end, close it with \"");
 }
 
 static void skip_word(struct scan *s)

@@ -2,8 +2,9 @@
 /*
  * The text of a configuration before libconfig sees it. Catches what
  * libconfig 1.5 does not report: it cuts numbers to 32 bits without a word
- * (routes = 4294967320 would be 24), and including a directory ends the
- * process. Not a parser of settings.
+ * (routes = 4294967320 would be 24), including a directory ends the process,
+ * and a string without an end is told at the last line, with its memory lost.
+ * Not a parser of settings.
  */
 #ifndef HALO_CONF_SOURCE_H
 #define HALO_CONF_SOURCE_H

@@ -143,6 +143,8 @@ static const struct bad {
 	{ "group is scalar", "nfqueue = 3;", 5, "must be a group" },
 	{ "duplicate setting", "routes = 3;", 5, "duplicate setting name" },
 	{ "syntax", "\n\nreserve 1;", 7, "syntax error" },
+	{ "string without end", "state = \"/a;\npanic = 1;\n", 5,
+	  "has no end" },
 	{ "missing include", "@include \"/nonexistent/x\"", 5,
 	  "cannot include \"/nonexistent/x\": No such file" },
 	{ "include a directory", "@include \"/tmp\"", 5, "Is a directory" },
