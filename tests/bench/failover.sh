@@ -54,18 +54,26 @@ fault() {
 	grep '"incident"' "$LAB_DIR/load.json"
 }
 
+# without the connections it believes it still has
+restart_server() {
+	lab_server_kill a
+	lab_wait 5 not lab_answers a
+	lab_server_start a || give_up "nginx does not start again"
+}
+
 run_silent() {
 	start_cluster >&2
 	fault silent "ip -n $(lab_ns gateway) link set port-a down"
 	stop_cluster >&2
 	lab_link a up
+	restart_server
 }
 
 run_killed() {
 	start_cluster >&2
 	fault killed "$(lab_server_killer a)"
 	stop_cluster >&2
-	lab_server_start a || give_up "nginx does not start again"
+	restart_server
 }
 
 # worst FIGURE MEMBER UNIT: of the incidents on stdin
