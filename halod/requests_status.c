@@ -128,11 +128,11 @@ static json_t *degraded_view(struct requests_context *ctx, json_t *plane,
 			     json_t *store)
 {
 	json_int_t lost_queue = 0, lost_socket = 0;
-	const char *error = NULL;
+	const char *error;
 	json_t *list = json_array();
 	unsigned of, vanished = cluster_panic(ctx->cluster, &of);
 
-	json_unpack(store, "{s?s}", "error", &error);
+	error = json_string_value(json_object_get(store, "error"));
 	json_unpack(plane, "{s:I, s:I}", "lost_queue", &lost_queue,
 		    "lost_socket", &lost_socket);
 	if (error)

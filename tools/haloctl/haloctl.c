@@ -22,15 +22,21 @@ static void print_error_json(struct haloctl *ctl, enum haloctl_exit code,
 			       "why", error->why, "try", error->advice));
 }
 
-int haloctl_fail(struct haloctl *ctl, enum haloctl_exit code,
-		 const struct haloctl_error *error)
+void haloctl_tell(struct haloctl *ctl, const struct haloctl_error *error)
 {
+	fflush(ctl->out);
 	fprintf(ctl->err, "haloctl: %s", error->what);
 	if (error->object)
 		fprintf(ctl->err, " '%s'", error->object);
 	fprintf(ctl->err, ": %s\n", error->why);
 	if (error->advice)
 		fprintf(ctl->err, "  try: %s\n", error->advice);
+}
+
+int haloctl_fail(struct haloctl *ctl, enum haloctl_exit code,
+		 const struct haloctl_error *error)
+{
+	haloctl_tell(ctl, error);
 	if (ctl->json)
 		print_error_json(ctl, code, error);
 	return code;

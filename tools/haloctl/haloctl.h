@@ -43,6 +43,7 @@ struct haloctl_error {
 	const char *what, *object, *why, *advice;
 };
 
+void haloctl_tell(struct haloctl *ctl, const struct haloctl_error *error);
 /* Tells it on err, with -j also as {"schema":1,"error":{…}} on out. Returns
  * code, so that a command can end by it. */
 int haloctl_fail(struct haloctl *ctl, enum haloctl_exit code,

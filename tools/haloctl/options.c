@@ -3,9 +3,7 @@
 
 #include <string.h>
 
-#include "words.h"
-
-#define OPTIONS_MAX 16 /* of one command */
+#include "conf/suggest.h"
 
 static const struct option_spec *find(const struct option_spec *specs,
 				      const char *name, size_t len)
@@ -21,16 +19,14 @@ static const struct option_spec *find(const struct option_spec *specs,
 static int unknown(struct haloctl *ctl, const struct option_spec *specs,
 		   const char *word)
 {
-	const char *names[OPTIONS_MAX + 1] = { NULL }, *near;
+	struct suggest s = { .text = word + strspn(word, "-") };
 
-	for (unsigned i = 0; specs && specs[i].name && i < OPTIONS_MAX; i++)
-		names[i] = specs[i].name;
-	near = words_nearest(word + strspn(word, "-"), names);
-	if (near)
-		return haloctl_usage(ctl,
-				     "unknown option '%s': did you mean "
-				     "'--%s'?",
-				     word, near);
+	for (; specs && specs->name; specs++)
+		suggest_offer(&s, specs->name);
+	if (s.best)
+		return haloctl_usage(
+			ctl, "unknown option '%s': did you mean '--%s'?", word,
+			s.best);
 	return haloctl_usage(ctl, "unknown option '%s'", word);
 }
 

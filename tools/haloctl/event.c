@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "event.h"
+
+#include <string.h>
+
+#include "print.h"
+
+#define RANGES_WIDTH 48
+
+static const char *colour_of(const char *kind)
+{
+	static const struct {
+		const char *kind, *colour;
+	} colours[] = {
+		{ "joined", "green" },	    { "recovered", "green" },
+		{ "agent-back", "green" },  { "undrained", "green" },
+		{ "restored", "green" },    { "suspect", "yellow" },
+		{ "agent-away", "yellow" }, { "diverged", "yellow" },
+		{ "frozen", "yellow" },	    { "draining", "yellow" },
+		{ "lost", "red" },	    { "quarantined", "red" },
+		{ "unowned", "red" },	    { "panic", "red" },
+		{ "apply-failed", "red" },  { "refused-node", "red" },
+		{ "moving", "cyan" },	    { "moved", "cyan" },
+		{ "reserved", "cyan" },
+	};
+
+	for (unsigned i = 0; i < sizeof(colours) / sizeof(colours[0]); i++) {
+		if (!strcmp(kind, colours[i].kind))
+			return colours[i].colour;
+	}
+	return NULL;
+}
+
+/* "2026-11-21T03:04:05.123Z" reads better with a blank and without the Z. */
+static void print_time(struct haloctl *ctl, const json_t *event)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%s", print_text(event, "time"));
+	text[strcspn(text, "T")] = ' ';
+	text[strcspn(text, "Z")] = 0;
+	print_coloured(ctl, "darkgray", text, 0);
+}
+
+static void print_places(struct haloctl *ctl, const json_t *event)
+{
+	const char *node = print_text(event, "node");
+	const char *from = print_text(event, "from");
+	const char *to = print_text(event, "to");
+
+	if (*from || *to)
+		fprintf(ctl->out, "%s -> %s", *from ? from : "nobody",
+			*to ? to : "nobody");
+	else if (*node)
+		fputs(node, ctl->out);
+}
+
+static void print_routes(struct haloctl *ctl, const json_t *event)
+{
+	long long count = print_number(event, "count");
+	char ranges[RANGES_WIDTH];
+
+	if (count)
+		fprintf(ctl->out, ", %lld route%s %s", count,
+			count == 1 ? "" : "s",
+			print_ranges(json_object_get(event, "routes"), ranges,
+				     sizeof(ranges)));
+}
+
+static void print_details(struct haloctl *ctl, const json_t *event)
+{
+	long long slot = print_number(event, "slot");
+	const char *reason = print_text(event, "reason");
+	const char *why = print_text(event, "why");
+	long long ms = print_number(event, "ms");
+	char text[PRINT_UNIT_MAX];
+
+	if (slot)
+		fprintf(ctl->out, ", slot %lld", slot);
+	if (*reason)
+		fprintf(ctl->out, ", %s", reason);
+	if (ms)
+		fprintf(ctl->out, ", %s", print_duration(ms, text));
+	if (*why)
+		fprintf(ctl->out, ": %s", why);
+}
+
+void event_print(struct haloctl *ctl, const json_t *event)
+{
+	const char *kind = print_text(event, "kind");
+
+	print_time(ctl, event);
+	fprintf(ctl->out, " %5lld  ", print_number(event, "seq"));
+	print_coloured(ctl, colour_of(kind), kind, 13);
+	print_places(ctl, event);
+	print_routes(ctl, event);
+	print_details(ctl, event);
+	fputc('\n', ctl->out);
+}
