@@ -391,6 +391,17 @@ static void print_matches_the_golden_file(void **state)
 	free(text);
 }
 
+static void example_is_valid(void **state)
+{
+	struct conf c;
+
+	if (access("etc/halod.conf.example", R_OK))
+		skip(); /* run from the top of the tree */
+	assert_int_equal(load(&c, "etc", "halod.conf.example"), 0);
+	assert_int_equal(diags.count, 0);
+	assert_int_equal(c.n_services, 2);
+}
+
 static uint64_t below(uint64_t n)
 {
 	return ((uint64_t)random() << 31 | (uint64_t)random()) % n;
@@ -528,6 +539,7 @@ int main(void)
 		cmocka_unit_test(errors_in_an_included_file_name_that_file),
 		cmocka_unit_test(file_that_cannot_be_read_says_why),
 		cmocka_unit_test(print_matches_the_golden_file),
+		cmocka_unit_test(example_is_valid),
 		cmocka_unit_test(what_is_printed_reads_back_as_the_same),
 	};
 
