@@ -3,6 +3,14 @@
 
 #include <string.h>
 
+static bool any_keeps(const struct conf *c)
+{
+	for (unsigned i = 0; i < c->n_services; i++)
+		if (c->services[i].handover == HANDOVER_KEEP)
+			return true;
+	return false;
+}
+
 void settings_cluster(struct cluster_conf *out, const struct conf *c)
 {
 	*out = (struct cluster_conf){
@@ -18,6 +26,7 @@ void settings_cluster(struct cluster_conf *out, const struct conf *c)
 		.restart_grace_ns = c->restart_grace_ns,
 		.drain_deadline_ns = c->drain_deadline_ns,
 		.panic = c->panic,
+		.keep = any_keeps(c),
 	};
 }
 
