@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The demo's bookkeeping judges handovers: it must see what is lost. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../demo/load/score.h"
+#include "base/units.h"
+
+#define ROUTES	    2
+#define SUBSCRIBERS 3
+
+static int setup(void **state)
+{
+	*state = score_new(ROUTES, SUBSCRIBERS);
+	return *state ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+	score_free(*state);
+	return 0;
+}
+
+static struct score_totals totals(const struct score *sc)
+{
+	struct score_totals t;
+
+	score_totals(sc, &t);
+	return t;
+}
+
+static void a_message_is_owed_to_each_subscriber_of_its_route(void **state)
+{
+	struct score *sc = *state;
+
+	score_listens(sc, 0, 1);
+	score_listens(sc, 1, 1);
+	score_listens(sc, 2, 2);
+	score_accepted(sc, 1, 1, NS_PER_S);
+	score_received(sc, 0, 1);
+	assert_int_equal(totals(sc).published, 1);
+	assert_int_equal(totals(sc).expected, 2);
+	assert_int_equal(totals(sc).delivered, 1);
+	assert_int_equal(totals(sc).lost, 1);
+}
+
+static void what_was_accepted_before_one_listened_is_not_owed(void **state)
+{
+	struct score *sc = *state;
+
+	score_accepted(sc, 1, 1, NS_PER_S);
+	score_listens(sc, 0, 1);
+	score_accepted(sc, 1, 2, NS_PER_S);
+	score_received(sc, 0, 2);
+	assert_int_equal(totals(sc).expected, 1);
+	assert_int_equal(totals(sc).lost, 0);
+}
+
+static void a_message_that_comes_twice_is_delivered_once(void **state)
+{
+	struct score *sc = *state;
+
+	score_listens(sc, 0, 1);
+	score_accepted(sc, 1, 1, NS_PER_S);
+	score_received(sc, 0, 1);
+	score_received(sc, 0, 1);
+	assert_int_equal(totals(sc).delivered, 1);
+	assert_int_equal(totals(sc).duplicates, 1);
+}
+
+static void a_message_nobody_accepted_is_owed_to_nobody(void **state)
+{
+	struct score *sc = *state;
+
+	score_listens(sc, 0, 1);
+	score_accepted(sc, 1, 2, NS_PER_S);
+	score_received(sc, 0, 2);
+	assert_int_equal(totals(sc).expected, 1);
+}
+
+static void losses_of_a_forced_incident_are_counted_apart(void **state)
+{
+	struct score *sc = *state;
+
+	score_listens(sc, 0, 1);
+	score_begin(sc, "cut", true, 10 * NS_PER_S);
+	score_accepted(sc, 1, 1, 10 * NS_PER_S + NS_PER_MS);
+	score_begin(sc, "join", false, 11 * NS_PER_S);
+	score_accepted(sc, 1, 2, 11 * NS_PER_S + NS_PER_MS);
+	assert_int_equal(totals(sc).lost_forced, 1);
+	assert_int_equal(totals(sc).lost, 1);
+}
+
+/* The line score_end() prints. */
+static void end_line(struct score *sc, uint64_t now, char *out, size_t size)
+{
+	FILE *f = fmemopen(out, size, "w");
+
+	assert_non_null(f);
+	score_end(sc, now, f);
+	fclose(f);
+}
+
+static void an_incident_counts_from_its_beginning(void **state)
+{
+	struct score *sc = *state;
+	char line[1024] = "";
+
+	score_begin(sc, "cut", true, NS_PER_S);
+	score_broken(sc, NS_PER_S + 30 * NS_PER_MS);
+	score_back(sc, NS_PER_S + 30 * NS_PER_MS, NS_PER_S + 50 * NS_PER_MS);
+	/* opened before the cut: what it waited before does not count */
+	score_probe(sc, NS_PER_S - 5 * NS_PER_MS, NS_PER_S + 40 * NS_PER_MS,
+		    true);
+	score_probe(sc, NS_PER_S, NS_PER_S + NS_PER_MS, false);
+	end_line(sc, 2 * NS_PER_S, line, sizeof(line));
+	assert_non_null(strstr(line, "\"broken_last_ms\":30.0"));
+	assert_non_null(strstr(line, "\"back_last_ms\":50.0"));
+	assert_non_null(strstr(line, "\"gap_max_ms\":20.0"));
+	assert_non_null(strstr(line, "\"connect_max_ms\":40.0"));
+	assert_non_null(strstr(line, "\"connect_failed\":1"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+		T(a_message_is_owed_to_each_subscriber_of_its_route),
+		T(what_was_accepted_before_one_listened_is_not_owed),
+		T(a_message_that_comes_twice_is_delivered_once),
+		T(a_message_nobody_accepted_is_owed_to_nobody),
+		T(losses_of_a_forced_incident_are_counted_apart),
+		T(an_incident_counts_from_its_beginning),
+#undef T
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
