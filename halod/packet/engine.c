@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "packet/engine.h"
 
+#include <assert.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 
@@ -91,6 +92,7 @@ void engine_set_table(struct engine *e, struct table *t)
 {
 	struct table *former = e->table;
 
+	assert(t->routes == e->conf.routes);
 	e->table = table_get(t);
 	for (unsigned r = 1; former && r <= e->conf.routes; r++) {
 		if (serving_tag(former, r) == serving_tag(t, r))
@@ -103,6 +105,7 @@ void engine_set_table(struct engine *e, struct table *t)
 
 void engine_set_relearn(struct engine *e, const struct route_set *routes)
 {
+	memset(&e->relearn, 0, sizeof(e->relearn));
 	for (uint32_t i = 0; i < routes->count; i++)
 		if (!route_bits_has(&e->moved, routes->ids[i]))
 			route_bits_add(&e->relearn, routes->ids[i]);

@@ -38,6 +38,8 @@ struct engine_conf {
 	uint32_t seed; /* of the flow hash */
 };
 
+/* FROM_NODE is only for packets of the nodes' networks: a mid-stream segment
+ * from a door's port is answered by a reset unless its flow is known. */
 enum packet_direction {
 	FROM_CLIENT, /* seen in prerouting: to a door or ICMP to the VIP */
 	FROM_NODE,   /* seen in postrouting: from a node's door, or ICMP about
@@ -84,7 +86,7 @@ enum engine_reason {
 	REASON_FLOWS_FULL,	  /* an old flow gave way */
 	REASON_SHORT,		  /* truncated header, dropped */
 	REASON_BAD_LENGTH,	  /* lengths contradict, dropped */
-	REASON_FRAGMENT,	  /* not the first, or of TCP: dropped */
+	REASON_FRAGMENT,	  /* any that nf_defrag has not joined: dropped */
 	REASON_BAD_HEADER,	  /* version, IHL, extension chain, TCP offset */
 	ENGINE_REASONS
 };
@@ -112,11 +114,13 @@ struct engine *engine_new(const struct engine_conf *conf,
 			  const struct engine_sink *sink);
 void engine_free(struct engine *e);
 
-/* Takes its own reference. From here on no flow of an atomic service is served
- * by an instance that the table does not name for its route. A route that
+/* Takes its own reference; the table has conf.routes routes. Until the first
+ * one packets of doors are dropped without an answer. From here on no flow of
+ * an atomic service is served by an instance that the table does not name for its route. A route that
  * changed its node is never relearned again. */
 void engine_set_table(struct engine *e, struct table *t);
-/* Routes whose mid-stream packets may found a flow anew (after a restart). */
+/* Routes whose mid-stream packets may found a flow anew (after a restart).
+ * Replaces the former set: an empty one ends the time of relearning. */
 void engine_set_relearn(struct engine *e, const struct route_set *routes);
 
 enum verdict engine_packet(struct engine *e, struct packet *p, uint64_t now_ns);
