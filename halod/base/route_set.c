@@ -48,8 +48,10 @@ const char *route_set_format(const struct route_set *s, char *out,
 				 r.first == r.last ? "%s%u" : "%s%u-%u",
 				 len ? "," : "", r.first, r.last);
 
+		unsigned more = at < s->count ? sizeof(cut) : 1;
+
 		/* room for the item and, should the next not fit, the sign */
-		if (len + (unsigned)n + sizeof(cut) > size) {
+		if (len + (unsigned)n + more > size) {
 			if (len + sizeof(cut) <= size)
 				strcpy(out + len, cut);
 			break;
