@@ -15,7 +15,7 @@
 #include <utlist.h>
 
 #include "base/log.h"
-#include "io/admission.h"
+#include "io/claims.h"
 #include "io/clock.h"
 #include "io/keys.h"
 #include "io/log_limit.h"
@@ -68,7 +68,7 @@ struct peer {
 struct agents {
 	struct ev_loop *loop;
 	struct agents_handler handler;
-	struct admission *admission;
+	struct claims *claims;
 	struct tls *tls; /* NULL: auth = none */
 	struct keys *keys;
 	char keys_dir[256];
@@ -286,8 +286,8 @@ static void take_hello(struct peer *p, struct message *m)
 		protocol_error(p, ERROR_PROTOCOL, "a second HELLO");
 		return;
 	}
-	if (admission_check(a->admission, &m->hello, identity_of(p),
-			    &p->from.addr, &err)) {
+	if (claims_check(a->claims, &m->hello, identity_of(p), &p->from.addr,
+			 &err)) {
 		refuse(p, err.code, err.text);
 		return;
 	}
@@ -451,7 +451,7 @@ static bool make_room(struct agents *a, const struct addr *from)
 
 static bool has_room(struct agents *a, const struct addr *from)
 {
-	if (!admission_is_node(a->admission, from) &&
+	if (!claims_is_node(a->claims, from) &&
 	    pending_count_from(a->pending, from) >= PENDING_FROM_MAX &&
 	    !make_room(a, from))
 		return false;
@@ -723,7 +723,7 @@ int agents_open(struct agents **out, struct ev_loop *loop,
 	a->log_limit.per_second = LOG_LINES_PER_S;
 	ret = allocate(a);
 	if (!ret)
-		ret = admission_new(&a->admission, conf);
+		ret = claims_new(&a->claims, conf);
 	if (!ret)
 		ret = set_up_auth(a, conf, err, err_size);
 	if (!ret)
@@ -849,7 +849,7 @@ void agents_free(struct agents *a)
 	}
 	tls_free(a->tls);
 	keys_free(a->keys);
-	admission_free(a->admission);
+	claims_free(a->claims);
 	pending_free(a->pending);
 	free(a->peers);
 	free(a->free_slots);

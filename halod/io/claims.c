@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "io/admission.h"
+#include "io/claims.h"
 
 #include <errno.h>
 #include <ifaddrs.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct admission {
+struct claims {
 	bool loopback_is_fine; /* auth = none: the listener is a loopback one */
 	unsigned n_networks;
 	struct prefix networks[CONF_NETWORKS_MAX];
@@ -24,7 +24,7 @@ static unsigned count_interfaces(const struct ifaddrs *list)
 	return n;
 }
 
-static int read_own(struct admission *a)
+static int read_own(struct claims *a)
 {
 	struct ifaddrs *list;
 	struct endpoint e;
@@ -39,9 +39,9 @@ static int read_own(struct admission *a)
 	return a->own ? 0 : -ENOMEM;
 }
 
-int admission_new(struct admission **out, const struct conf *conf)
+int claims_new(struct claims **out, const struct conf *conf)
 {
-	struct admission *a = calloc(1, sizeof(*a));
+	struct claims *a = calloc(1, sizeof(*a));
 	int ret;
 
 	if (!a)
@@ -53,14 +53,14 @@ int admission_new(struct admission **out, const struct conf *conf)
 	memcpy(a->vip, conf->vip, sizeof(a->vip));
 	ret = read_own(a);
 	if (ret) {
-		admission_free(a);
+		claims_free(a);
 		return ret;
 	}
 	*out = a;
 	return 0;
 }
 
-void admission_free(struct admission *a)
+void claims_free(struct claims *a)
 {
 	if (!a)
 		return;
@@ -68,7 +68,7 @@ void admission_free(struct admission *a)
 	free(a);
 }
 
-bool admission_is_node(const struct admission *a, const struct addr *addr)
+bool claims_is_node(const struct claims *a, const struct addr *addr)
 {
 	for (unsigned i = 0; i < a->n_networks; i++)
 		if (prefix_contains(&a->networks[i], addr))
@@ -76,7 +76,7 @@ bool admission_is_node(const struct admission *a, const struct addr *addr)
 	return false;
 }
 
-static bool is_own(const struct admission *a, const struct addr *addr)
+static bool is_own(const struct claims *a, const struct addr *addr)
 {
 	for (unsigned i = 0; i < a->n_own; i++)
 		if (addr_equal(&a->own[i], addr))
@@ -84,14 +84,14 @@ static bool is_own(const struct admission *a, const struct addr *addr)
 	return false;
 }
 
-static bool is_vip(const struct admission *a, const struct addr *addr)
+static bool is_vip(const struct claims *a, const struct addr *addr)
 {
 	return addr_equal(&a->vip[FAMILY_V4], addr) ||
 	       addr_equal(&a->vip[FAMILY_V6], addr);
 }
 
 /* Why a node may not have this address; NULL: it may. */
-static const char *objection(const struct admission *a, const struct addr *addr,
+static const char *objection(const struct claims *a, const struct addr *addr,
 			     const struct addr *peer)
 {
 	if (addr_is_wildcard(addr) || addr_is_multicast(addr))
@@ -105,14 +105,14 @@ static const char *objection(const struct admission *a, const struct addr *addr,
 	if (is_own(a, addr))
 		return "is the gateway's own";
 	if (a->n_networks)
-		return admission_is_node(a, addr) ? NULL
-						  : "is not in node-networks";
+		return claims_is_node(a, addr) ? NULL
+					       : "is not in node-networks";
 	return addr_equal(addr, peer)
 		       ? NULL
 		       : "is not the one it connects from (see node-networks)";
 }
 
-static int check_addr(const struct admission *a, const struct addr *addr,
+static int check_addr(const struct claims *a, const struct addr *addr,
 		      const struct addr *peer, struct frame_error *err)
 {
 	const char *why = objection(a, addr, peer);
@@ -134,9 +134,9 @@ static void fill_in(struct message_hello *hello, const struct addr *peer)
 	hello->addr[peer->af == AF_INET ? FAMILY_V4 : FAMILY_V6] = *peer;
 }
 
-int admission_check(const struct admission *a, struct message_hello *hello,
-		    const char *identity, const struct addr *peer,
-		    struct frame_error *err)
+int claims_check(const struct claims *a, struct message_hello *hello,
+		 const char *identity, const struct addr *peer,
+		 struct frame_error *err)
 {
 	if (identity && strcmp(identity, hello->name)) {
 		err->code = ERROR_NAME;

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "checks.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "io/clock.h"
+#include "io/probe.h"
+#include "listening.h"
+
+#define PACE_DEFAULT_NS (200 * NS_PER_MS)
+
+struct runner {
+	struct checks *owner;
+	struct check check;
+	struct clock_timer timer;
+};
+
+struct checks {
+	struct listening *listening;
+	struct probes *probes;
+	uint64_t pace_ns;
+	enum node_health health; /* last told */
+	checks_fn fn;
+	void *arg;
+	unsigned count;
+	struct runner runners[CHECKS_MAX];
+};
+
+static enum node_health add_up(const struct checks *c)
+{
+	enum node_health sum = c->count ? HEALTH_UP : HEALTH_UNKNOWN;
+
+	for (unsigned i = 0; i < c->count; i++) {
+		if (c->runners[i].check.health == HEALTH_DOWN)
+			return HEALTH_DOWN;
+		if (c->runners[i].check.health == HEALTH_UNKNOWN)
+			sum = HEALTH_UNKNOWN;
+	}
+	return sum;
+}
+
+static void take_result(struct runner *r, bool ok)
+{
+	struct checks *c = r->owner;
+	enum node_health before = r->check.health, sum;
+
+	check_result(&r->check, ok);
+	if (r->check.health == before)
+		return;
+	log_info("check changed", "port=%u health=%s", r->check.at.port,
+		 node_health_name(r->check.health));
+	sum = add_up(c);
+	if (sum == c->health)
+		return;
+	c->health = sum;
+	c->fn(c->arg, sum);
+}
+
+/* A question the kernel did not answer says nothing about the server. */
+static void run_listen(struct runner *r)
+{
+	int ret = listening_on(r->owner->listening, r->check.at.port);
+
+	if (ret < 0)
+		log_warn("check failed to run", "port=%u error=\"%s\"",
+			 r->check.at.port, strerror(-ret));
+	else
+		take_result(r, ret);
+}
+
+static void on_timer(void *arg)
+{
+	struct runner *r = arg;
+	uint64_t interval =
+		r->check.interval_ns ? r->check.interval_ns : r->owner->pace_ns;
+
+	clock_timer_set(&r->timer, clock_monotonic_ns() + interval);
+	if (r->check.kind == CHECK_LISTEN)
+		run_listen(r);
+	else
+		probes_start(r->owner->probes,
+			     (uint32_t)(r - r->owner->runners), &r->check.at,
+			     r->check.timeout_ns);
+}
+
+static void on_probed(void *arg, uint32_t tag, bool ok)
+{
+	struct checks *c = arg;
+
+	take_result(&c->runners[tag], ok);
+}
+
+static int add_runner(struct checks *c, struct ev_loop *loop,
+		      const struct check *check)
+{
+	struct runner *r = &c->runners[c->count];
+	int ret = clock_timer_init(&r->timer, loop, on_timer, r);
+
+	if (ret)
+		return ret;
+	r->owner = c;
+	r->check = *check;
+	clock_timer_set(&r->timer, clock_monotonic_ns());
+	c->count++;
+	return 0;
+}
+
+int checks_new(struct checks **out, struct ev_loop *loop,
+	       const struct check *checks, unsigned count, checks_fn fn,
+	       void *arg)
+{
+	struct checks *c = calloc(1, sizeof(*c));
+	int ret;
+
+	if (!c)
+		return -ENOMEM;
+	c->pace_ns = PACE_DEFAULT_NS;
+	c->fn = fn;
+	c->arg = arg;
+	ret = listening_open(&c->listening);
+	if (!ret) {
+		c->probes = probes_new(loop, on_probed, c);
+		ret = c->probes ? 0 : -ENOMEM;
+	}
+	for (unsigned i = 0; !ret && i < count; i++)
+		ret = add_runner(c, loop, &checks[i]);
+	if (ret) {
+		checks_free(c);
+		return ret;
+	}
+	*out = c;
+	return 0;
+}
+
+void checks_pace(struct checks *c, uint64_t interval_ns)
+{
+	c->pace_ns = interval_ns;
+	for (unsigned i = 0; i < c->count; i++)
+		clock_timer_advance(&c->runners[i].timer,
+				    clock_monotonic_ns() + interval_ns);
+}
+
+void checks_free(struct checks *c)
+{
+	if (!c)
+		return;
+	for (unsigned i = 0; i < c->count; i++)
+		clock_timer_fini(&c->runners[i].timer);
+	probes_free(c->probes);
+	listening_close(c->listening);
+	free(c);
+}

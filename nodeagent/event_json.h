@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * An event as the JSON line that halo-agent(8) documents.
+ */
+#ifndef HALO_NODEAGENT_EVENT_JSON_H
+#define HALO_NODEAGENT_EVENT_JSON_H
+
+#include "agent.h"
+
+/* Ends in a newline; free() it. NULL: no memory. */
+char *event_json(const struct agent_event *e, const char *node,
+		 uint64_t time_ms);
+/* {"done":ID}: 0 or -EINVAL */
+int event_json_parse_done(const char *line, uint32_t *id);
+
+#endif
