@@ -28,3 +28,6 @@ LINK_cluster := $(O)/obj/tests/lib/cluster_fixture/cluster_fixture.o $(call ar,c
 LINK_test_cluster_sim := $(LINK_cluster)
 LINK_bench_beats := $(call ar,control table wire base)
 LINK_test_demo_score := $(O)/obj/tests/demo/load/score.o $(call ar,table base)
+REQUESTS_OBJS := $(patsubst %.c,$(O)/obj/%.o,$(wildcard halod/requests*.c halod/view.c))
+LINK_test_requests := $(REQUESTS_OBJS) $(call ar,plane io packet control table wire conf base)
+LINK_fuzz_request := $(LINK_test_requests)

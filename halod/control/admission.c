@@ -90,8 +90,8 @@ static void readmit(struct cluster *cl, struct member *m)
 	if (m->barred)
 		quarantine_begin(cl, m, TIME_NEVER);
 	else if (failures && placement_slots(cl->place))
-		quarantine_begin(cl, m, cl->now +
-				 quarantine_hold_down(cl, failures));
+		quarantine_begin(cl, m,
+				 cl->now + quarantine_hold_down(cl, failures));
 	else
 		admission_register(cl, m);
 }
@@ -132,6 +132,13 @@ static void take_hello(struct cluster *cl, struct member *m,
 	m->node.health = h->health;
 }
 
+/* An agent that was here before may believe anything. */
+static void must_know_routes(struct cluster *cl, struct member *m)
+{
+	m->assign_due = true;
+	cl->moves_due = true;
+}
+
 /* Why the HELLO of a known name cannot be taken, or 0. */
 static enum error_code objection(const struct member *m,
 				 const struct message_hello *h,
@@ -162,7 +169,7 @@ static int come_back(struct cluster *cl, struct member *m,
 	liveness_heard(cl, m);
 	enter(cl, m);
 	say_welcome(cl, m);
-	m->assign_due = m->had_routes || m->serves || m->node.slot;
+	must_know_routes(cl, m);
 	liveness_health(cl, m, ev->hello->health);
 	return 0;
 }
@@ -184,6 +191,8 @@ static int come_first(struct cluster *cl, const struct event *ev)
 	take_hello(cl, m, ev);
 	admission_register(cl, m);
 	say_welcome(cl, m);
+	if (ev->hello->version)
+		must_know_routes(cl, m);
 	return 0;
 }
 
@@ -203,18 +212,28 @@ int admission_hello(struct cluster *cl, const struct event *ev)
 	return m ? come_back(cl, m, ev) : come_first(cl, ev);
 }
 
-/* It leaves on purpose: a drain that ends with its connection. */
+static void leave_place(struct cluster *cl, struct member *m)
+{
+	m->left = true;
+	m->drain_ns = 0;
+	if (!m->drain_due)
+		cl->n_drains_due++;
+	m->drain_due = true;
+}
+
+/* It leaves on purpose: a drain that ends with its connection. Who has no
+ * routes and no place just closes. */
 int admission_goodbye(struct cluster *cl, const struct event *ev)
 {
 	struct member *m = member_by_link(cl, ev->link);
 
 	if (!m || m->left)
 		return 0;
-	m->left = true;
 	if (placement_has(cl->place, m->node.id)) {
-		m->drain_due = true;
-		cl->n_drains_due++;
-		m->drain_ns = 0;
+		leave_place(cl, m);
+	} else if (m->serves) {
+		m->left = true;
+		member_set_state(cl, m, NODE_DRAINING);
 	}
 	return 0;
 }

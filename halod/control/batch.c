@@ -26,9 +26,8 @@ static void collect_gone(struct cluster *cl, struct placement_batch *batch)
 static void collect_joiner(struct cluster *cl, struct placement_batch *batch,
 			   const struct member *m)
 {
-	if (placement_takes_active(cl->place, batch->n_active,
-				   batch->n_reserve, cl->conf.reserve,
-				   m->node.wish))
+	if (placement_takes_active(cl->place, batch->n_active, batch->n_reserve,
+				   cl->conf.reserve, m->node.wish))
 		cl->batch_active[batch->n_active++] = m->node.id;
 	else
 		cl->batch_reserve[batch->n_reserve++] = m->node.id;
@@ -120,9 +119,11 @@ static void bury(struct cluster *cl, struct member *m)
 	say_note(cl, m, NOTE_LOST, lost_cause_name(cause))->ms =
 		silence / NS_PER_MS;
 	if (m->node.link)
-		quarantine_begin(cl, m, m->barred ? TIME_NEVER :
-				 cl->now + quarantine_hold_down(
-						   cl, m->node.failures));
+		quarantine_begin(
+			cl, m,
+			m->barred ? TIME_NEVER
+				  : cl->now + quarantine_hold_down(
+						      cl, m->node.failures));
 }
 
 static void begin_drain(struct cluster *cl, struct member *m)
@@ -154,14 +155,12 @@ static void take_leave(struct cluster *cl)
 
 static void promote(struct cluster *cl, struct member *m)
 {
-	m->arrival = m->arrival == ARRIVAL_JOIN ? ARRIVAL_JOIN :
-						  ARRIVAL_RESERVE;
+	m->arrival =
+		m->arrival == ARRIVAL_JOIN ? ARRIVAL_JOIN : ARRIVAL_RESERVE;
 	if (m->node.state == NODE_SUSPECT)
 		m->node.suspect_from = NODE_ACTIVE;
 	else
 		member_set_state(cl, m, NODE_ACTIVE);
-	if (m->node.agent_away)
-		m->probe_ns = cl->now;
 }
 
 static bool is_reserve(const struct member *m)

@@ -114,6 +114,7 @@ void cluster_conclude(struct cluster *cl)
 	if (cl->moves_due)
 		handover_run(cl);
 	batch_finish_drains(cl);
+	liveness_probe_promoted(cl);
 	append_later(cl);
 	timers_set(cl);
 	cl->fx = NULL;

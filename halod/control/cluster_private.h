@@ -14,11 +14,11 @@
 #include "control/list.h"
 #include "control/placement.h"
 
-#define TAG_MAX	      65534 /* tags are 1..TAG_MAX */
-#define BUCKETS	      8192  /* names and links: twice NODES_MAX */
-#define APPLY_RETRY   (1 * NS_PER_S)
+#define TAG_MAX	       65534 /* tags are 1..TAG_MAX */
+#define BUCKETS	       8192  /* names and links: twice NODES_MAX */
+#define APPLY_RETRY    (1 * NS_PER_S)
 #define PROBE_PATIENCE (1 * NS_PER_S) /* then a probe counts as unanswered */
-#define PROBE_EVERY   (100 * NS_PER_MS)
+#define PROBE_EVERY    (100 * NS_PER_MS)
 
 /* How a node came by its routes in the last batch: words for history. */
 enum arrival { ARRIVAL_NONE, ARRIVAL_JOIN, ARRIVAL_RESERVE, ARRIVAL_HIGHEST };
@@ -38,34 +38,34 @@ struct handover {
 	bool done;	/* switched by this run */
 	uint64_t run;	/* of handover_run() that began it */
 	uint64_t began_ns, deadline_ns;
-	uint32_t count;	       /* routes in it */
-	struct route_set set;  /* the same, within a run; in the effects */
+	uint32_t count;	      /* routes in it */
+	struct route_set set; /* the same, within a run; in the effects */
 	const char *why;
 	struct list all;       /* cluster.handovers, in order of beginning */
 	struct handover *next; /* of the same former node; or free */
 };
 
 struct member {
-	struct node node; /* first: what the world sees */
-	struct list age;  /* cluster.fresh or .silent, oldest beat first */
+	struct node node;  /* first: what the world sees */
+	struct list age;   /* cluster.fresh or .silent, oldest beat first */
 	struct list queue; /* cluster.joiners, first come first */
 	struct member *name_next, *link_next;
 	struct handover *leaving; /* handovers that take routes from it */
-	enum lost_cause doom; /* it is dead; the next batch buries it */
-	bool drain_due;	      /* it shall leave its slot with the next batch */
-	bool barred;	      /* failed by the operator, until undrain */
-	bool left;	      /* said goodbye: forgotten in the end */
-	bool fell;	      /* lost in this step: its flows must end */
-	bool assign_due;      /* must be told its routes in this step */
-	bool told_again;      /* ASSIGNED was repeated for divergence */
-	bool had_routes;      /* in this life */
-	bool probing;	      /* an answer is awaited */
+	enum lost_cause doom;	  /* it is dead; the next batch buries it */
+	bool drain_due;	 /* it shall leave its slot with the next batch */
+	bool barred;	 /* failed by the operator, until undrain */
+	bool left;	 /* said goodbye: forgotten in the end */
+	bool fell;	 /* lost in this step: its flows must end */
+	bool assign_due; /* must be told its routes in this step */
+	bool told_again; /* ASSIGNED was repeated for divergence */
+	bool had_routes; /* in this life */
+	bool probing;	 /* an answer is awaited */
 	enum arrival arrival;
-	uint64_t rejoin_ns;   /* agent away: end of patience; 0: not away */
-	uint64_t probe_ns;    /* next probe; 0: none */
-	uint64_t probed_ns;   /* last probe */
-	uint64_t drain_ns;    /* flows of a drained node live until; 0 */
-	uint64_t joined_ns;   /* this life began */
+	uint64_t rejoin_ns; /* agent away: end of patience; 0: not away */
+	uint64_t probe_ns;  /* next probe; 0: none */
+	uint64_t probed_ns; /* last probe */
+	uint64_t drain_ns;  /* flows of a drained node live until; 0 */
+	uint64_t joined_ns; /* this life began */
 	uint64_t assigned_ns, assigned_version;
 	uint32_t digest;      /* of what it was last told to serve */
 	uint32_t serves;      /* routes it has in the published table */
@@ -185,6 +185,7 @@ void liveness_health(struct cluster *cl, struct member *m,
 void liveness_away(struct cluster *cl, struct member *m, uint64_t patience);
 void liveness_back(struct cluster *cl, struct member *m);
 void liveness_probe(struct cluster *cl, struct member *m);
+void liveness_probe_promoted(struct cluster *cl);
 int liveness_probed(struct cluster *cl, const struct event *ev);
 int liveness_refused(struct cluster *cl, const struct event *ev);
 void liveness_judge(struct cluster *cl);

@@ -155,9 +155,9 @@ static struct handover *begin(struct cluster *cl, const struct wish *w)
 	h->run = cl->run;
 	h->id = w->was ? w->was->id : ++cl->next_handover;
 	h->began_ns = w->was ? w->was->began_ns : cl->now;
-	h->deadline_ns = w->was	    ? w->was->deadline_ns :
-			 w->forced ? cl->now :
-				     cl->now + cl->conf.move_grace_ns;
+	h->deadline_ns = w->was	     ? w->was->deadline_ns
+			 : w->forced ? cl->now
+				     : cl->now + cl->conf.move_grace_ns;
 	h->ready = w->was && w->was->ready;
 	h->reason = reason_of(cl, from, to);
 	h->why = rule_of(from, to);
@@ -259,8 +259,7 @@ static void switch_routes(struct cluster *cl)
 		cl->reason[r] = (uint8_t)h->reason;
 		cl->since[r] = cl->table->version;
 		cl->moving[r] = NULL;
-		if (!h->forced)
-			must_be_told(cl, h->from);
+		must_be_told(cl, h->from);
 	}
 }
 

@@ -15,7 +15,7 @@ struct list {
 
 /* The struct that holds this link. */
 #define list_entry(at, type, member) \
-	((type *)((char *)(at) - offsetof(type, member)))
+	((type *)((char *)(at)-offsetof(type, member)))
 
 static inline void list_init(struct list *l)
 {

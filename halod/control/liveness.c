@@ -13,8 +13,8 @@ static uint64_t lost_after(const struct cluster *cl)
 
 static struct member *oldest(const struct list *l)
 {
-	return list_is_empty(l) ? NULL :
-				  list_entry(l->next, struct member, age);
+	return list_is_empty(l) ? NULL
+				: list_entry(l->next, struct member, age);
 }
 
 static bool holds_a_place(const struct cluster *cl, const struct member *m)
@@ -35,8 +35,7 @@ bool liveness_beat_is_plain(const struct cluster *cl, const struct member *m,
 {
 	return m->node.state != NODE_SUSPECT && m->doom == LOST_NOT &&
 	       beat->health == m->node.health &&
-	       (m->node.state != NODE_JOINING ||
-		cl->settle_ns != TIME_NEVER) &&
+	       (m->node.state != NODE_JOINING || cl->settle_ns != TIME_NEVER) &&
 	       has_diverged(cl, m, beat->version) == m->node.diverged;
 }
 
@@ -51,7 +50,8 @@ void liveness_answer(struct cluster *cl, struct member *m,
 	m->node.version = beat->version;
 	list_leave(&m->age);
 	list_append(&cl->fresh, &m->age);
-	ack = &say_message(cl, m->node.link, MESSAGE_BEAT_ACK)->message.beat_ack;
+	ack = &say_message(cl, m->node.link, MESSAGE_BEAT_ACK)
+		       ->message.beat_ack;
 	ack->seq = beat->seq;
 	ack->version = m->assigned_version;
 	ack->digest = m->digest;
@@ -88,8 +88,8 @@ static void server_is_down(struct cluster *cl, struct member *m, bool flapped)
 		member_doom(cl, m, LOST_SERVER);
 	} else if (m->node.state == NODE_QUARANTINED && flapped && !m->barred) {
 		quarantine_count(cl, m);
-		m->node.until_ns = cl->now +
-				   quarantine_hold_down(cl, m->node.failures);
+		m->node.until_ns =
+			cl->now + quarantine_hold_down(cl, m->node.failures);
 	}
 }
 
@@ -138,9 +138,9 @@ int liveness_beat(struct cluster *cl, const struct event *ev)
 
 void liveness_probe(struct cluster *cl, struct member *m)
 {
-	uint64_t every = cl->conf.interval_ns > PROBE_EVERY ?
-				 cl->conf.interval_ns :
-				 PROBE_EVERY;
+	uint64_t every = cl->conf.interval_ns > PROBE_EVERY
+				 ? cl->conf.interval_ns
+				 : PROBE_EVERY;
 
 	if (!m->serves) {
 		m->probe_ns = 0;
@@ -149,6 +149,17 @@ void liveness_probe(struct cluster *cl, struct member *m)
 	m->probe_ns = m->node.agent_away ? cl->now + every : 0;
 	if (!m->probing || cl->now - m->probed_ns >= PROBE_PATIENCE)
 		say_probe(cl, m);
+}
+
+/* A reserve whose agent is away has been given routes: now it has a door. */
+void liveness_probe_promoted(struct cluster *cl)
+{
+	for (unsigned i = 0; i < cl->n_members; i++) {
+		struct member *m = cl->members[i];
+
+		if (m->node.agent_away && m->serves && !m->probe_ns)
+			liveness_probe(cl, m);
+	}
 }
 
 /* The agent has ended and the machine may be well: ask its server. */
@@ -182,8 +193,8 @@ int liveness_probed(struct cluster *cl, const struct event *ev)
 	if (!m->serves)
 		return 0;
 	if (!ev->ok)
-		member_doom(cl, m, m->node.agent_away ? LOST_AGENT :
-							LOST_SERVER);
+		member_doom(cl, m,
+			    m->node.agent_away ? LOST_AGENT : LOST_SERVER);
 	else if (m->node.agent_away)
 		recover(cl, m);
 	return 0;

@@ -171,7 +171,8 @@ void member_set_state(struct cluster *cl, struct member *m,
 
 bool member_is_alive(const struct member *m)
 {
-	return m->node.state != NODE_LOST && m->node.state != NODE_QUARANTINED &&
+	return m->node.state != NODE_LOST &&
+	       m->node.state != NODE_QUARANTINED &&
 	       m->node.state != NODE_DRAINED;
 }
 

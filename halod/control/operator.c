@@ -26,8 +26,8 @@ static int find_to_move(struct cluster *cl, const struct event *ev,
 
 int operator_drain(struct cluster *cl, const struct event *ev)
 {
-	uint64_t deadline = ev->deadline_ns ? ev->deadline_ns :
-					      cl->conf.drain_deadline_ns;
+	uint64_t deadline =
+		ev->deadline_ns ? ev->deadline_ns : cl->conf.drain_deadline_ns;
 	struct member *m;
 	int err = find_to_move(cl, ev, &m);
 
@@ -39,7 +39,7 @@ int operator_drain(struct cluster *cl, const struct event *ev)
 		return refuse(cl, -EBUSY,
 			      "the node is neither active nor in reserve");
 	m->drain_ns = deadline ? cl->now + deadline : 0;
-	m->drain_due = true;
+	m->drain_due = true; /* not frozen: carried out in this step */
 	cl->n_drains_due++;
 	return 0;
 }

@@ -110,8 +110,7 @@ static void take_over_seats(struct cluster *cl, struct table *t)
 
 static void count_routes(struct cluster *cl, const struct table *t)
 {
-	memset(cl->seat_routes, 0,
-	       (t->seats + 1) * sizeof(cl->seat_routes[0]));
+	memset(cl->seat_routes, 0, (t->seats + 1) * sizeof(cl->seat_routes[0]));
 	for (unsigned r = 1; r <= t->routes; r++)
 		cl->seat_routes[t->seat_of[r]]++;
 }
@@ -125,8 +124,8 @@ static void find_homes(struct cluster *cl, const struct table *t)
 	for (unsigned s = 1; s <= t->seats; s++) {
 		struct member *m = member_by_tag(cl, t->seat[s].tag);
 
-		if (m && (!m->seat || cl->seat_routes[s] >
-					      cl->seat_routes[m->seat]))
+		if (m &&
+		    (!m->seat || cl->seat_routes[s] > cl->seat_routes[m->seat]))
 			m->seat = (uint16_t)s;
 	}
 }

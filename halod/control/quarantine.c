@@ -15,8 +15,8 @@ uint64_t quarantine_hold_down(const struct cluster *cl, uint32_t failures)
 /* It failed, or left and may come back: both spend the same budget. */
 void quarantine_count(struct cluster *cl, struct member *m)
 {
-	uint64_t clean = CLEAN_LIVES *
-			 quarantine_hold_down(cl, m->node.failures);
+	uint64_t clean =
+		CLEAN_LIVES * quarantine_hold_down(cl, m->node.failures);
 
 	if (m->joined_ns && cl->now - m->joined_ns >= clean)
 		m->node.failures = 0;
@@ -31,8 +31,8 @@ void quarantine_begin(struct cluster *cl, struct member *m, uint64_t until)
 	member_set_state(cl, m, NODE_QUARANTINED);
 	m->node.until_ns = until;
 	note = say_note(cl, m, NOTE_QUARANTINED,
-			m->barred ? "failed by the operator, until undrain" :
-				    "it failed lately: hold-down");
+			m->barred ? "failed by the operator, until undrain"
+				  : "it failed lately: hold-down");
 	if (!m->barred)
 		note->ms = (until - cl->now) / NS_PER_MS;
 }

@@ -5,9 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool is_worth_saving(const struct member *m)
+static bool is_worth_saving(const struct cluster *cl, const struct member *m)
 {
-	return !m->left && m->node.state != NODE_JOINING;
+	return placement_has(cl->place, m->node.id) ||
+	       (!m->left && m->node.state != NODE_JOINING);
 }
 
 /* A stay in quarantine begins anew with the next HELLO; one that the operator
@@ -47,7 +48,8 @@ int cluster_save(const struct cluster *cl, struct cluster_saved *out)
 	struct cluster_saved s = { .version = cl->table->version,
 				   .next_tag = cl->next_tag,
 				   .routes = (uint16_t)cl->conf.routes,
-				   .slots = (uint16_t)placement_slots(cl->place),
+				   .slots =
+					   (uint16_t)placement_slots(cl->place),
 				   .frozen = cl->frozen };
 
 	s.nodes = malloc((cl->n_members + 1) * sizeof(*s.nodes));
@@ -57,7 +59,7 @@ int cluster_save(const struct cluster *cl, struct cluster_saved *out)
 		return -ENOMEM;
 	}
 	for (unsigned i = 0; i < cl->n_members; i++)
-		if (is_worth_saving(cl->members[i]))
+		if (is_worth_saving(cl, cl->members[i]))
 			save_node(cl, cl->members[i], &s.nodes[s.n_nodes++]);
 	for (unsigned r = 1; r <= cl->conf.routes; r++)
 		if (cl->moving[r])
@@ -133,11 +135,11 @@ static int add_node(struct cluster *cl, const struct cluster_saved_node *n,
 	m->node.beat_ns = m->joined_ns = cl->now;
 	m->barred = n->state == NODE_QUARANTINED;
 	member_set_state(cl, m,
-			 n->slot       ? NODE_ACTIVE :
-			 n->reserve_at ? NODE_RESERVE :
-					 absent_state(n));
-	return take_place(slots, n->slot, m->node.id) ?:
-	       take_place(reserves, n->reserve_at, m->node.id);
+			 n->slot	 ? NODE_ACTIVE
+			 : n->reserve_at ? NODE_RESERVE
+					 : absent_state(n));
+	return take_place(slots, n->slot, m->node.id)
+		       ?: take_place(reserves, n->reserve_at, m->node.id);
 }
 
 static int add_nodes(struct cluster *cl, const struct cluster_saved *saved,

@@ -35,7 +35,8 @@ void say_close(struct cluster *cl, uint64_t link)
 void say_welcome(struct cluster *cl, const struct member *m)
 {
 	struct message_welcome *w =
-		&say_message(cl, m->node.link, MESSAGE_WELCOME)->message.welcome;
+		&say_message(cl, m->node.link, MESSAGE_WELCOME)
+			 ->message.welcome;
 
 	w->state = m->node.state;
 	w->slot = m->node.slot;
@@ -52,8 +53,8 @@ void say_close_later(struct cluster *cl, uint64_t link)
 
 static const struct addr *any_addr(const struct node *n)
 {
-	return &n->addr[addr_is_set(&n->addr[FAMILY_V4]) ? FAMILY_V4 :
-							   FAMILY_V6];
+	return &n->addr[addr_is_set(&n->addr[FAMILY_V4]) ? FAMILY_V4
+							 : FAMILY_V6];
 }
 
 /* Only a node that serves has a door to knock at. */

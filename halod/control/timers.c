@@ -16,8 +16,7 @@ static bool is_leaver(const struct member *m)
 static uint64_t forget_ns(const struct cluster *cl, const struct member *m)
 {
 	return m->node.since_ns +
-	       LEFT_REMEMBERED *
-		       quarantine_hold_down(cl, m->node.failures);
+	       LEFT_REMEMBERED * quarantine_hold_down(cl, m->node.failures);
 }
 
 static bool waits_out_hold_down(const struct member *m)
