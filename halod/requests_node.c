@@ -213,18 +213,21 @@ static json_t *moves_view(struct requests_context *ctx, struct move *moves,
 	return list;
 }
 
+static node_id who_serves(const struct placement *p, uint16_t route)
+{
+	uint16_t slot = placement_owner(p, route);
+
+	return slot ? placement_node(p, slot) : 0;
+}
+
 static unsigned diff_moves(const struct placement *before,
 			   const struct placement *after, struct move *moves)
 {
 	unsigned count = 0;
 
 	for (unsigned r = 1; r <= placement_routes(before); r++) {
-		struct move m = {
-			placement_node(before,
-				       placement_owner(before, (uint16_t)r)),
-			placement_node(after,
-				       placement_owner(after, (uint16_t)r)),
-		};
+		struct move m = { who_serves(before, (uint16_t)r),
+				  who_serves(after, (uint16_t)r) };
 
 		if (m.from != m.to)
 			moves[count++] = m;

@@ -1,0 +1,905 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* What halod answers, from a real cluster in virtual time and the null plane.
+ * Only what is answered later goes over a real control socket. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "io/clock.h"
+#include "requests.h"
+
+#define DEADLINE_NS (5 * NS_PER_S)
+#define ROUTES	    24
+
+static struct world {
+	struct conf conf;
+	struct requests_context requests;
+	struct effects *fx;
+	uint64_t now_ns, seq;
+	unsigned n_nodes;
+	char names[8][NODE_NAME_MAX];
+	bool dead[8]; /* sends no beats */
+	int stopped;  /* by the shutdown request: 1, 2 with flush */
+	struct ev_loop *loop;
+	struct control_socket *socket;
+	char folder[64], path[96], db[96];
+} * w;
+
+static uint64_t virtual_now(void)
+{
+	return w->now_ns;
+}
+
+static void carry_out(const struct effect *e)
+{
+	struct table_diff diff;
+	struct store_event event;
+
+	if (e->type == EFFECT_APPLY) {
+		assert_int_equal(
+			table_diff_init(&diff, w->requests.table, e->table), 0);
+		w->requests.plane_ops->apply(w->requests.plane, &diff);
+		table_diff_fini(&diff);
+		table_put(w->requests.table);
+		w->requests.table = table_get(e->table);
+	}
+	if (e->type != EFFECT_NOTE)
+		return;
+	event = (struct store_event){ .seq = ++w->seq,
+				      .time_ms = 1763694000000 +
+						 w->now_ns / NS_PER_MS,
+				      .note = e->note };
+	store_event(w->requests.store, &event);
+	if (w->socket)
+		control_publish(w->socket, requests_event(&event));
+	requests_note(&w->requests, &event);
+}
+
+static int step(void *arg, const struct event *ev)
+{
+	int err = cluster_step(w->requests.cluster, ev, w->now_ns, w->fx);
+
+	for (unsigned i = 0; i < effects_count(w->fx); i++)
+		carry_out(effects_at(w->fx, i));
+	effects_clear(w->fx);
+	return err;
+}
+
+static void stop(void *arg, bool flush)
+{
+	w->stopped = flush ? 2 : 1;
+}
+
+static unsigned two_checks(void *arg, struct requests_check *out, unsigned max)
+{
+	out[0] = (struct requests_check){ CHECK_OK, "forwarding", "is on", "" };
+	out[1] = (struct requests_check){ CHECK_FAIL, "rp_filter",
+					  "is strict on eth0",
+					  "sysctl net.ipv4.conf.eth0."
+					  "rp_filter=2" };
+	return 2;
+}
+
+static void beat(unsigned i)
+{
+	struct message_beat beat = { .seq = w->now_ns,
+				     .health = HEALTH_UP,
+				     .connections = 10 + i,
+				     .version = 1 };
+	struct event ev = { .type = EVENT_BEAT, .link = i + 1, .beat = &beat };
+
+	step(NULL, &ev);
+}
+
+/* Virtual time passes; the living beat, deadlines are kept. */
+static void pass_ms(unsigned ms)
+{
+	for (unsigned t = 0; t < ms; t += 10) {
+		struct event tick = { .type = EVENT_TICK };
+
+		w->now_ns += 10 * NS_PER_MS;
+		for (unsigned i = 0; t % 100 == 0 && i < w->n_nodes; i++) {
+			if (!w->dead[i])
+				beat(i);
+		}
+		if (cluster_deadline(w->requests.cluster) <= w->now_ns)
+			step(NULL, &tick);
+	}
+}
+
+static void join(const char *name)
+{
+	unsigned i = w->n_nodes++;
+	struct message_hello hello = { .instance = 100 + i,
+				       .health = HEALTH_UP };
+	struct event ev = { .type = EVENT_HELLO,
+			    .link = i + 1,
+			    .hello = &hello };
+	const uint8_t bytes[4] = { 198, 19, 0, (uint8_t)(i + 1) };
+
+	snprintf(hello.name, sizeof(hello.name), "%s", name);
+	hello.addr[FAMILY_V4] = addr_v4(bytes);
+	step(NULL, &ev);
+}
+
+/* All that is under way has come to rest. */
+static void settle(void)
+{
+	pass_ms(3000);
+}
+
+static void fill_conf(struct conf *conf)
+{
+	const uint8_t vip[4] = { 198, 18, 0, 100 };
+
+	conf->routes = ROUTES;
+	conf->vip[FAMILY_V4] = addr_v4(vip);
+	conf->n_services = 2;
+	conf->services[0] = (struct conf_service){ .name = "browser",
+						   .listen = 8001,
+						   .protocol = IPPROTO_TCP };
+	conf->services[1] = (struct conf_service){ .name = "app",
+						   .listen = 9001,
+						   .protocol = IPPROTO_TCP };
+}
+
+static void fill_context(struct requests_context *r, struct plane *plane)
+{
+	r->conf = &w->conf;
+	r->plane_ops = &plane_null;
+	r->plane = plane;
+	r->start_ns = w->now_ns;
+	r->now_ns = virtual_now;
+	r->step = step;
+	r->shutdown = stop;
+	r->doctor = two_checks;
+	r->table = table_new(ROUTES, 1);
+}
+
+static int setup(void **state)
+{
+	const struct cluster_conf cc = { .routes = ROUTES,
+					 .interval_ns = 200 * NS_PER_MS,
+					 .miss = 5,
+					 .settle_ns = 500 * NS_PER_MS,
+					 .move_grace_ns = 500 * NS_PER_MS,
+					 .rejoin_ns = 5 * NS_PER_S,
+					 .hold_down_ns = 10 * NS_PER_S,
+					 .hold_down_max_ns = 300 * NS_PER_S,
+					 .restart_grace_ns = 10 * NS_PER_S,
+					 .panic = 0.5 };
+	struct plane_conf plane_conf = { .engine.routes = ROUTES };
+	struct plane *plane;
+	char err[200];
+
+	w = calloc(1, sizeof(*w));
+	w->now_ns = 1000 * NS_PER_S;
+	fill_conf(&w->conf);
+	strcpy(w->folder, "/tmp/halo-requests-XXXXXX");
+	if (!mkdtemp(w->folder))
+		return -1;
+	snprintf(w->db, sizeof(w->db), "%s/db", w->folder);
+	snprintf(w->path, sizeof(w->path), "%s/sock", w->folder);
+	if (plane_null.open(&plane, &plane_conf, err, sizeof(err)))
+		return -1;
+	fill_context(&w->requests, plane);
+	w->fx = effects_new();
+	w->requests.cluster = cluster_new(&cc, w->now_ns);
+	return store_open(&w->requests.store, w->db, err, sizeof(err));
+}
+
+static int teardown(void **state)
+{
+	char command[160];
+
+	control_socket_free(w->socket);
+	if (w->loop)
+		ev_loop_destroy(w->loop);
+	requests_fini(&w->requests);
+	store_close(w->requests.store);
+	plane_null.close(w->requests.plane, true);
+	table_put(w->requests.table);
+	cluster_free(w->requests.cluster);
+	effects_free(w->fx);
+	snprintf(command, sizeof(command), "rm -r %s", w->folder);
+	if (system(command))
+		return -1;
+	free(w);
+	return 0;
+}
+
+/* The answer to a request in JSON with ' for ". */
+static json_t *ask(const char *text)
+{
+	char *copy = strdup(text);
+	json_t *request, *answer;
+
+	for (char *c = copy; *c; c++)
+		*c = *c == '\'' ? '"' : *c;
+	request = json_loads(copy, 0, NULL);
+	assert_non_null(request);
+	answer = requests_handle(&w->requests, request, NULL);
+	assert_non_null(answer);
+	assert_int_equal(json_integer_value(json_object_get(answer, "schema")),
+			 1);
+	json_decref(request);
+	free(copy);
+	return answer;
+}
+
+/* A member by its path, "nodes/0/name", as compact JSON; "none". */
+static const char *at(const json_t *value, const char *path)
+{
+	static char text[4096];
+	char copy[128], *save, *dump;
+
+	snprintf(copy, sizeof(copy), "%s", path);
+	for (char *p = strtok_r(copy, "/", &save); p && value;
+	     p = strtok_r(NULL, "/", &save))
+		value = json_is_array(value)
+				? json_array_get(value, (size_t)atoi(p))
+				: json_object_get(value, p);
+	dump = value ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+	snprintf(text, sizeof(text), "%s", dump ? dump : "none");
+	free(dump);
+	return text;
+}
+
+struct expectation {
+	const char *path, *value;
+};
+
+static void check(const char *request, const struct expectation *rows)
+{
+	json_t *answer = ask(request);
+
+	for (; rows->path; rows++) {
+		const char *is = at(answer, rows->path);
+
+		if (strcmp(is, rows->value))
+			fail_msg("%s: %s is %s, not %s", request, rows->path,
+				 is, rows->value);
+	}
+	json_decref(answer);
+}
+
+#define CHECK(request, ...) \
+	check(request,      \
+	      (const struct expectation[]){ __VA_ARGS__, { NULL, NULL } })
+
+static void the_lists_keep_their_shape_for_no_node(void **state)
+{
+	CHECK("{'cmd':'node.list'}", { "nodes", "[]" }, { "next", "null" });
+	CHECK("{'cmd':'route.list'}",
+	      { "routes", "[{\"first\":1,\"last\":24,\"slot\":null,\"node\":"
+			  "null,\"to\":null,\"reason\":null}]" },
+	      { "next", "null" });
+	CHECK("{'cmd':'history'}", { "events", "[]" }, { "next", "null" });
+}
+
+static void one_node_is_a_list_of_one(void **state)
+{
+	join("a");
+	settle();
+	CHECK("{'cmd':'node.list'}", { "nodes/0/name", "\"a\"" },
+	      { "nodes/0/state", "\"active\"" }, { "nodes/0/slot", "1" },
+	      { "nodes/0/routes", "24" },
+	      { "nodes/0/addresses", "[\"198.19.0.1\"]" },
+	      { "nodes/0/health", "\"up\"" }, { "nodes/0/connections", "10" },
+	      { "nodes/0/connected", "true" }, { "nodes/1", "none" });
+	CHECK("{'cmd':'node.show','name':'a'}",
+	      { "nodes/0/ranges", "[[1,24]]" }, { "nodes/0/cause", "null" },
+	      { "nodes/0/wish", "\"none\"" }, { "nodes/0/flows", "0" },
+	      { "nodes/0/instance", "\"0000000000000064\"" },
+	      { "nodes/1", "none" });
+}
+
+static void three_nodes_share_the_routes(void **state)
+{
+	join("a");
+	join("b");
+	join("c");
+	settle();
+	CHECK("{'cmd':'node.list'}", { "nodes/0/routes", "8" },
+	      { "nodes/1/routes", "8" }, { "nodes/2/routes", "8" });
+	CHECK("{'cmd':'route.list'}", { "routes/0/node", "\"a\"" },
+	      { "routes/0/first", "1" }, { "routes/0/last", "8" },
+	      { "routes/1/node", "\"c\"" }, { "routes/2/node", "\"b\"" },
+	      { "routes/3/last", "24" }, { "routes/4", "none" });
+	CHECK("{'cmd':'status'}", { "table/routes", "24" },
+	      { "table/slots", "3" }, { "table/moving", "0" },
+	      { "table/unowned", "0" }, { "nodes/active", "3" },
+	      { "nodes/lost", "0" }, { "frozen", "false" }, { "panic", "null" },
+	      { "degraded", "[]" }, { "vip", "[\"198.18.0.100\"]" },
+	      { "services/1/first_port", "9001" },
+	      { "services/1/last_port", "9024" }, { "plane/name", "\"null\"" },
+	      { "store/healthy", "true" });
+}
+
+static void a_route_is_known_by_number_port_or_service(void **state)
+{
+	static const struct {
+		const char *title, *request, *route;
+	} rows[] = {
+		{ "its number", "{'cmd':'route.show','route':'7'}", "7" },
+		{ "a door of the first service",
+		  "{'cmd':'route.show','route':'8007'}", "7" },
+		{ "a door of the second", "{'cmd':'route.show','route':'9024'}",
+		  "24" },
+		{ "service and number", "{'cmd':'route.show','route':'app:3'}",
+		  "3" },
+		{ "beyond N", "{'cmd':'route.show','route':'25'}", "none" },
+		{ "nothing", "{'cmd':'route.show','route':'0'}", "none" },
+		{ "beyond the doors", "{'cmd':'route.show','route':'8025'}",
+		  "none" },
+		{ "no such service", "{'cmd':'route.show','route':'web:1'}",
+		  "none" },
+		{ "beyond N of a service",
+		  "{'cmd':'route.show','route':'app:25'}", "none" },
+		{ "words", "{'cmd':'route.show','route':'seven'}", "none" },
+		{ "a number with a tail", "{'cmd':'route.show','route':'7x'}",
+		  "none" },
+		{ "a number that does not fit",
+		  "{'cmd':'route.show','route':'99999999999999999999'}",
+		  "none" },
+		{ "a sign", "{'cmd':'route.show','route':'-1'}", "none" },
+		{ "no text", "{'cmd':'route.show','route':''}", "none" },
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+		print_message("# %s\n", rows[i].title);
+		CHECK(rows[i].request, { "routes/0/route", rows[i].route });
+		if (!strcmp(rows[i].route, "none"))
+			CHECK(rows[i].request,
+			      { "error/code", "\"not-found\"" });
+	}
+}
+
+static void why_tells_the_slots_a_route_went_through(void **state)
+{
+	join("a");
+	join("b");
+	join("c");
+	settle();
+	/* T(24, n) of the design: route 21 was 1, then 2, then 3's */
+	CHECK("{'cmd':'route.why','route':'21'}", { "routes/0/slot", "3" },
+	      { "routes/0/node", "\"c\"" },
+	      { "routes/0/chain",
+		"[{\"slots\":1,\"slot\":1},{\"slots\":2,\"slot\":2},"
+		"{\"slots\":3,\"slot\":3}]" },
+	      { "routes/0/rule", "\"T(24, 3) gives route 21 to slot 3, and c "
+				 "sits in it\"" });
+	CHECK("{'cmd':'route.why','route':'1'}",
+	      { "routes/0/chain", "[{\"slots\":1,\"slot\":1}]" });
+}
+
+static void why_without_a_node_says_so(void **state)
+{
+	CHECK("{'cmd':'route.why','route':'1'}", { "routes/0/node", "null" },
+	      { "routes/0/chain", "[]" },
+	      { "routes/0/rule", "\"no node is active: no slot owns it\"" },
+	      { "routes/0/last_move", "null" });
+}
+
+static void trace_names_the_node_and_the_reasons(void **state)
+{
+	join("a");
+	join("b");
+	settle();
+	CHECK("{'cmd':'trace','client':'198.18.1.2','to':"
+	      "'198.18.0.100:8020'}",
+	      { "trace/state", "\"served\"" }, { "trace/node", "\"b\"" },
+	      { "trace/route", "20" }, { "trace/slot", "2" },
+	      { "trace/service", "\"browser\"" },
+	      { "trace/address", "\"198.19.0.2:8020\"" },
+	      { "trace/flow", "false" },
+	      { "trace/steps/0", "\"198.18.0.100:8020 is the door of route "
+				 "20 of service browser\"" },
+	      { "trace/verdict", "\"b gets it\"" });
+}
+
+static void trace_tells_what_is_not_served(void **state)
+{
+	CHECK("{'cmd':'trace','client':'198.18.1.2:5','to':"
+	      "'198.18.0.100:8020'}",
+	      { "trace/state", "\"unowned\"" }, { "trace/node", "null" });
+	CHECK("{'cmd':'trace','client':'198.18.1.2','to':'198.18.0.100:80'}",
+	      { "trace/state", "\"not-ours\"" }, { "trace/route", "null" });
+	CHECK("{'cmd':'trace','client':'198.18.1.2','to':"
+	      "'198.18.0.100:8020','protocol':'udp'}",
+	      { "trace/state", "\"not-ours\"" });
+}
+
+static void trace_tells_a_move_and_a_suspicion(void **state)
+{
+	join("a");
+	settle();
+	join("b");
+	pass_ms(600); /* settled, and the handover has begun */
+	CHECK("{'cmd':'trace','client':'198.18.1.2','to':"
+	      "'198.18.0.100:8020'}",
+	      { "trace/state", "\"moving\"" }, { "trace/node", "\"a\"" },
+	      { "trace/to", "\"b\"" });
+	CHECK("{'cmd':'status'}", { "table/moving", "12" });
+	settle();
+	w->dead[1] = true;
+	pass_ms(450);
+	CHECK("{'cmd':'trace','client':'198.18.1.2','to':"
+	      "'198.18.0.100:8020'}",
+	      { "trace/state", "\"held\"" }, { "trace/node", "\"b\"" });
+}
+
+static void bad_arguments_are_usage_errors(void **state)
+{
+	static const char *const requests[] = {
+		"{}",
+		"{'cmd':7}",
+		"{'cmd':'node.show'}",
+		"{'cmd':'node.show','name':7}",
+		"{'cmd':'node.list','from':'x'}",
+		"{'cmd':'node.drain','name':'a','wait':'yes'}",
+		"{'cmd':'route.why','route':7}",
+		"{'cmd':'history','since':'x'}",
+		"{'cmd':'monitor','since':[]}",
+		"{'cmd':'shutdown','flush':1}",
+		"{'cmd':'trace','client':'a','to':'198.18.0.100:1'}",
+		"{'cmd':'trace','client':'198.18.1.1','to':'198.18.0.100'}",
+		"{'cmd':'trace','client':'::1','to':'198.18.0.100:8001'}",
+		"{'cmd':'trace','client':'198.18.1.1','to':"
+		"'198.18.0.100:8001','protocol':'sctp'}",
+		"{'cmd':'reboot'}",
+	};
+
+	join("a");
+	settle();
+	for (unsigned i = 0; i < ARRAY_SIZE(requests); i++) {
+		print_message("# %s\n", requests[i]);
+		CHECK(requests[i], { "error/code", "\"usage\"" });
+	}
+	CHECK("{'cmd':'node.drain','name':'a','deadline_ms':-1}",
+	      { "error/code", "\"usage\"" });
+	assert_int_equal(w->stopped, 0);
+}
+
+static void an_unknown_node_is_not_found(void **state)
+{
+	static const char *const requests[] = {
+		"{'cmd':'node.show','name':'x'}",
+		"{'cmd':'node.drain','name':'x'}",
+		"{'cmd':'node.drain','name':'x','dry_run':true}",
+		"{'cmd':'node.undrain','name':'x'}",
+		"{'cmd':'node.fail','name':'x'}",
+		"{'cmd':'node.rm','name':'x'}",
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(requests); i++) {
+		print_message("# %s\n", requests[i]);
+		CHECK(requests[i], { "error/code", "\"not-found\"" },
+		      { "error/object", "\"x\"" },
+		      { "error/try", "\"haloctl node list\"" });
+	}
+}
+
+static void a_page_beyond_the_end_is_empty(void **state)
+{
+	join("a");
+	settle();
+	CHECK("{'cmd':'node.list','from':7}", { "nodes", "[]" },
+	      { "next", "null" });
+	CHECK("{'cmd':'node.list','from':-7}", { "nodes", "[]" });
+	CHECK("{'cmd':'route.list','from':25}", { "routes", "[]" },
+	      { "next", "null" });
+	CHECK("{'cmd':'route.list','from':-1}", { "routes", "[]" });
+	CHECK("{'cmd':'route.list','from':24}", { "routes/0/first", "24" },
+	      { "routes/0/last", "24" });
+}
+
+static void a_rehearsed_drain_moves_nothing(void **state)
+{
+	join("a");
+	join("b");
+	join("c");
+	settle();
+	/* slot 3's node takes slot 1, and slot 3's routes go back */
+	CHECK("{'cmd':'node.drain','name':'a','dry_run':true}",
+	      { "dry_run", "true" }, { "moved", "12" },
+	      { "moves/0/from", "\"a\"" }, { "moves/0/to", "\"c\"" },
+	      { "moves/0/routes", "8" }, { "moves/1/from", "\"c\"" },
+	      { "moves/1/to", "\"b\"" }, { "moves/1/routes", "4" },
+	      { "moves/2", "none" });
+	settle();
+	CHECK("{'cmd':'node.list'}", { "nodes/0/state", "\"active\"" },
+	      { "nodes/0/routes", "8" });
+}
+
+static void a_rehearsed_drain_of_the_last_node_leads_to_nobody(void **state)
+{
+	join("a");
+	settle();
+	CHECK("{'cmd':'node.drain','name':'a','dry_run':true}",
+	      { "moved", "24" }, { "moves/0/to", "null" },
+	      { "moves/0/routes", "24" });
+}
+
+static void a_drain_hands_the_routes_to_others(void **state)
+{
+	join("a");
+	join("b");
+	settle();
+	CHECK("{'cmd':'node.drain','name':'b'}", { "state", "\"draining\"" },
+	      { "done", "false" });
+	settle();
+	CHECK("{'cmd':'node.list'}", { "nodes/1/state", "\"drained\"" },
+	      { "nodes/0/routes", "24" });
+	CHECK("{'cmd':'node.undrain','name':'b'}", { "node", "\"b\"" });
+	settle();
+	CHECK("{'cmd':'node.list'}", { "nodes/1/state", "\"active\"" });
+}
+
+static void a_refusal_says_why(void **state)
+{
+	join("a");
+	settle();
+	CHECK("{'cmd':'node.rm','name':'a'}", { "error/code", "\"refused\"" },
+	      { "error/what", "\"cannot remove node\"" },
+	      { "error/object", "\"a\"" },
+	      { "error/try", "\"haloctl node drain NAME --wait\"" });
+	CHECK("{'cmd':'node.undrain','name':'a'}",
+	      { "error/code", "\"refused\"" });
+	CHECK("{'cmd':'cluster.thaw'}", { "error/code", "\"refused\"" });
+}
+
+static void a_failed_node_is_lost_at_once_and_can_be_forgotten(void **state)
+{
+	join("a");
+	join("b");
+	settle();
+	w->dead[1] = true;
+	CHECK("{'cmd':'node.fail','name':'b'}", { "node", "\"b\"" });
+	CHECK("{'cmd':'node.list'}", { "nodes/0/routes", "24" });
+	CHECK("{'cmd':'node.rm','name':'b'}", { "state", "\"gone\"" });
+	CHECK("{'cmd':'node.list'}", { "nodes/1", "none" });
+}
+
+static void a_freeze_shows_in_status_until_it_is_thawed(void **state)
+{
+	CHECK("{'cmd':'cluster.freeze'}", { "frozen", "true" });
+	CHECK("{'cmd':'status'}", { "frozen", "true" },
+	      { "degraded/0", "\"the table is frozen: no node is replaced\"" });
+	CHECK("{'cmd':'cluster.thaw'}", { "frozen", "false" });
+	CHECK("{'cmd':'status'}", { "degraded", "[]" });
+}
+
+static void without_a_store_status_is_degraded(void **state)
+{
+	struct store *store = w->requests.store;
+
+	w->requests.store = NULL;
+	w->requests.store_error = "disk is full";
+	CHECK("{'cmd':'status'}", { "store/healthy", "false" },
+	      { "degraded/0", "\"state is not stored: disk is full\"" });
+	CHECK("{'cmd':'history'}", { "events", "[]" });
+	CHECK("{'cmd':'route.why','route':'1'}",
+	      { "routes/0/last_move", "null" });
+	w->requests.store = store;
+}
+
+static void warnings_of_the_daemon_are_shown(void **state)
+{
+	static const char *const warnings[] = { "198.18.0.100 is not here",
+						NULL };
+
+	w->requests.warnings = warnings;
+	CHECK("{'cmd':'status'}",
+	      { "degraded", "[\"198.18.0.100 is not here\"]" });
+}
+
+static void doctor_tells_the_findings(void **state)
+{
+	CHECK("{'cmd':'doctor'}", { "checks/0/level", "\"ok\"" },
+	      { "checks/0/fix", "null" }, { "checks/1/level", "\"fail\"" },
+	      { "checks/1/check", "\"rp_filter\"" }, { "checks/2", "none" });
+}
+
+static void stats_count_every_reason(void **state)
+{
+	char last[32];
+
+	snprintf(last, sizeof(last), "packets/%d", ENGINE_REASONS - 1);
+	CHECK("{'cmd':'stats'}", { "packets/0/count", "0" },
+	      { "plane/lost_queue", "0" }, { "agents/beats", "0" });
+	snprintf(last, sizeof(last), "packets/%d", ENGINE_REASONS);
+	CHECK("{'cmd':'stats'}", { last, "none" });
+}
+
+static void shutdown_is_passed_on(void **state)
+{
+	CHECK("{'cmd':'shutdown'}", { "stopping", "true" },
+	      { "flush", "false" });
+	assert_int_equal(w->stopped, 1);
+	CHECK("{'cmd':'shutdown','flush':true}", { "flush", "true" });
+	assert_int_equal(w->stopped, 2);
+}
+
+/* The store writes on its own thread: until the answer has the path. */
+static void wait_for_history(const char *request, const char *path)
+{
+	uint64_t end = clock_monotonic_ns() + DEADLINE_NS;
+	bool there = false;
+
+	while (!there && clock_monotonic_ns() < end) {
+		json_t *answer = ask(request);
+
+		there = strcmp(at(answer, path), "none") != 0;
+		json_decref(answer);
+	}
+	assert_true(there);
+}
+
+static void history_tells_what_happened(void **state)
+{
+	join("a");
+	settle();
+	wait_for_history("{'cmd':'history'}", "events/0");
+	CHECK("{'cmd':'history','node':'a'}", { "events/0/schema", "1" },
+	      { "events/0/node", "\"a\"" }, { "events/0/seq", "1" });
+	CHECK("{'cmd':'history','node':'x'}", { "events", "[]" });
+	CHECK("{'cmd':'history','since':1000}", { "events", "[]" });
+	CHECK("{'cmd':'history','from_ms':9999999999999}", { "events", "[]" });
+}
+
+static void why_tells_the_last_move(void **state)
+{
+	join("a");
+	join("b");
+	settle();
+	CHECK("{'cmd':'node.drain','name':'b'}", { "schema", "1" });
+	settle();
+	wait_for_history("{'cmd':'route.why','route':'20'}",
+			 "routes/0/last_move/seq");
+	CHECK("{'cmd':'route.why','route':'20'}",
+	      { "routes/0/last_move/kind", "\"moved\"" },
+	      { "routes/0/last_move/to", "\"a\"" });
+}
+
+static void an_event_has_all_members_whatever_it_is(void **state)
+{
+	static const uint16_t ids[] = { 1, 2, 3, 9 };
+	struct store_event event = {
+		.seq = 7,
+		.time_ms = 1763694000123,
+		.note = { .kind = NOTE_MOVED,
+			  .from = "a",
+			  .to = "b",
+			  .reason = MOVE_DRAIN,
+			  .version = 3,
+			  .ms = 12,
+			  .why = "because",
+			  .routes = { ids, ARRAY_SIZE(ids) } },
+	};
+	json_t *json = requests_event(&event);
+	char *text = json_dumps(json, JSON_COMPACT);
+
+	assert_string_equal(
+		text, "{\"schema\":1,\"seq\":7,\"time\":\"2025-11-21T03:00:00."
+		      "123Z\",\"kind\":\"moved\",\"node\":null,\"from\":\"a\","
+		      "\"to\":\"b\",\"reason\":\"drain\",\"version\":3,"
+		      "\"slot\":null,\"ms\":12,\"why\":\"because\",\"count\":4,"
+		      "\"routes\":[[1,3],[9,9]]}");
+	free(text);
+	json_decref(json);
+}
+
+static void text_of_an_agent_that_is_no_text_is_not_passed_on(void **state)
+{
+	struct store_event event = { .seq = 1, .note = { .why = "\xff\xfe" } };
+	json_t *json = requests_event(&event);
+
+	assert_string_equal(at(json, "why"), "\"(not text)\"");
+	json_decref(json);
+}
+
+/* Over a real socket: what is answered later. */
+
+static void on_request(void *arg, struct control_client *client,
+		       json_t *request)
+{
+	json_t *answer = requests_handle(&w->requests, request, client);
+
+	if (answer)
+		control_reply(client, answer);
+}
+
+static void on_gone(void *arg, struct control_client *client)
+{
+	requests_gone(&w->requests, client);
+}
+
+static int dial(const char *request)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	struct control_handler handler = { .request = on_request,
+					   .gone = on_gone };
+	char err[200];
+
+	if (!w->loop) {
+		w->loop = ev_loop_new(0);
+		assert_int_equal(control_socket_open(&w->socket, w->loop,
+						     w->path, &handler, err,
+						     sizeof(err)),
+				 0);
+	}
+	strcpy(addr.sun_path, w->path);
+	assert_int_equal(connect(fd, (struct sockaddr *)&addr, sizeof(addr)),
+			 0);
+	assert_int_equal(send(fd, request, strlen(request), MSG_NOSIGNAL),
+			 strlen(request));
+	return fd;
+}
+
+static void turn(unsigned times)
+{
+	while (times--)
+		ev_run(w->loop, EVRUN_NOWAIT);
+}
+
+/* The next object; NULL when there is none by the deadline. */
+static json_t *hear(int fd)
+{
+	uint64_t end = clock_monotonic_ns() + DEADLINE_NS;
+	static char line[65536];
+	size_t len = 0;
+
+	while (clock_monotonic_ns() < end && len < sizeof(line)) {
+		ssize_t n = recv(fd, line + len, 1, 0);
+
+		if (n == 1 && line[len++] == '\n')
+			return json_loadb(line, len, 0, NULL);
+		if (n != 1)
+			turn(1);
+	}
+	return NULL;
+}
+
+static void hears(int fd, const char *path, const char *value)
+{
+	json_t *answer = hear(fd);
+
+	assert_non_null(answer);
+	assert_string_equal(at(answer, path), value);
+	json_decref(answer);
+}
+
+static void a_drain_that_waits_is_answered_when_it_is_done(void **state)
+{
+	char byte;
+	int fd;
+
+	join("a");
+	join("b");
+	settle();
+	fd = dial("{\"cmd\":\"node.drain\",\"name\":\"b\",\"wait\":true}\n");
+	turn(5);
+	assert_int_equal(recv(fd, &byte, 1, 0), -1);
+	settle();
+	hears(fd, "done", "true");
+	close(fd);
+}
+
+static void a_drain_that_waits_is_told_of_a_loss(void **state)
+{
+	int fd;
+
+	join("a");
+	join("b");
+	settle();
+	fd = dial("{\"cmd\":\"node.drain\",\"name\":\"b\",\"wait\":true}\n");
+	turn(5);
+	CHECK("{'cmd':'node.fail','name':'b'}", { "schema", "1" });
+	hears(fd, "error/code", "\"failed\"");
+	close(fd);
+}
+
+static void who_leaves_while_he_waits_is_forgotten(void **state)
+{
+	int fd;
+
+	join("a");
+	join("b");
+	settle();
+	fd = dial("{\"cmd\":\"node.drain\",\"name\":\"b\",\"wait\":true}\n");
+	turn(5);
+	assert_non_null(w->requests.waiting[0].client);
+	close(fd);
+	turn(5);
+	assert_null(w->requests.waiting[0].client);
+	settle();
+}
+
+static void a_monitor_hears_what_happens(void **state)
+{
+	int fd = dial("{\"cmd\":\"monitor\"}\n");
+
+	turn(5);
+	CHECK("{'cmd':'cluster.freeze'}", { "frozen", "true" });
+	hears(fd, "kind", "\"frozen\"");
+	CHECK("{'cmd':'cluster.thaw'}", { "frozen", "false" });
+	hears(fd, "kind", "\"thawed\"");
+	close(fd);
+}
+
+static void a_monitor_since_misses_and_repeats_nothing(void **state)
+{
+	uint64_t seq;
+	int fd;
+
+	/* some are stored, some are still on their way */
+	for (unsigned i = 0; i < 30; i++) {
+		CHECK("{'cmd':'cluster.freeze'}", { "frozen", "true" });
+		CHECK("{'cmd':'cluster.thaw'}", { "frozen", "false" });
+	}
+	fd = dial("{\"cmd\":\"monitor\",\"since\":10}\n");
+	turn(5);
+	CHECK("{'cmd':'cluster.freeze'}", { "frozen", "true" });
+	for (seq = 11; seq <= w->seq; seq++) {
+		char text[24];
+
+		snprintf(text, sizeof(text), "%llu", (unsigned long long)seq);
+		hears(fd, "seq", text);
+	}
+	close(fd);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(the_lists_keep_their_shape_for_no_node),
+		T(one_node_is_a_list_of_one),
+		T(three_nodes_share_the_routes),
+		T(a_route_is_known_by_number_port_or_service),
+		T(why_tells_the_slots_a_route_went_through),
+		T(why_without_a_node_says_so),
+		T(trace_names_the_node_and_the_reasons),
+		T(trace_tells_what_is_not_served),
+		T(trace_tells_a_move_and_a_suspicion),
+		T(bad_arguments_are_usage_errors),
+		T(an_unknown_node_is_not_found),
+		T(a_page_beyond_the_end_is_empty),
+		T(a_rehearsed_drain_moves_nothing),
+		T(a_rehearsed_drain_of_the_last_node_leads_to_nobody),
+		T(a_drain_hands_the_routes_to_others),
+		T(a_refusal_says_why),
+		T(a_failed_node_is_lost_at_once_and_can_be_forgotten),
+		T(a_freeze_shows_in_status_until_it_is_thawed),
+		T(without_a_store_status_is_degraded),
+		T(warnings_of_the_daemon_are_shown),
+		T(doctor_tells_the_findings),
+		T(stats_count_every_reason),
+		T(shutdown_is_passed_on),
+		T(history_tells_what_happened),
+		T(why_tells_the_last_move),
+		T(an_event_has_all_members_whatever_it_is),
+		T(text_of_an_agent_that_is_no_text_is_not_passed_on),
+		T(a_drain_that_waits_is_answered_when_it_is_done),
+		T(a_drain_that_waits_is_told_of_a_loss),
+		T(who_leaves_while_he_waits_is_forgotten),
+		T(a_monitor_hears_what_happens),
+		T(a_monitor_since_misses_and_repeats_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
