@@ -47,7 +47,6 @@ const char *route_set_format(const struct route_set *s, char *out,
 		int n = snprintf(item, sizeof(item),
 				 r.first == r.last ? "%s%u" : "%s%u-%u",
 				 len ? "," : "", r.first, r.last);
-
 		unsigned more = at < s->count ? sizeof(cut) : 1;
 
 		/* room for the item and, should the next not fit, the sign */
