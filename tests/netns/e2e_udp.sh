@@ -18,9 +18,8 @@ datagrams_agree() {
 	done < <(owners)
 }
 
-begin "a b" "services = ( { name = \"browser\"; listen = 8001; },
-	{ name = \"app\"; listen = 9001; },
-	{ name = \"game\"; listen = 7001; protocol = \"udp\"; } );"
+LAB_SERVICES='{ name = "game"; listen = 7001; protocol = "udp"; }'
+begin "a b"
 for node in a b; do
 	lab_spawn "udp-$node" "$node" \
 		"$HALO_TOOLS/tests/netns/udp_who" "$node" 7001 24
