@@ -45,9 +45,8 @@ static struct endpoint client_of(const struct flow *f)
 
 static struct endpoint door_of(const struct engine *e, const struct flow *f)
 {
-	int family = f->key.client.af == AF_INET ? FAMILY_V4 : FAMILY_V6;
-
-	return (struct endpoint){ e->conf.vip[family], f->key.door_port };
+	return (struct endpoint){ e->conf.vip[flow_family(f)],
+				  f->key.door_port };
 }
 
 void answer_reset(struct engine *e, const struct flow *f, enum flow_end end)

@@ -21,7 +21,7 @@ static void send_syn(struct engine *e, const struct journal_syn *syn,
 	context_count(e, REASON_REPLAYED);
 }
 
-/* Nobody serves the route: the client is told, unless new connections wait
+/* Nobody serves the client there: it is told, unless new connections wait
  * for a node there; then its next SYN will wait with them. */
 static void refuse(struct engine *e, struct flow *f)
 {
@@ -35,14 +35,9 @@ static void replay(struct engine *e, struct flow *f, uint64_t now_ns)
 	const struct table_seat *seat = context_serving(e, f->route);
 	uint32_t index = flow_index(e->flows, f);
 	const struct journal_syn *syn = journal_get(e->journal, f->syn, index);
-	const struct addr *to;
+	const struct addr *to = seat ? &seat->addr[flow_family(f)] : NULL;
 
-	if (!seat) {
-		refuse(e, f);
-		return;
-	}
-	to = &seat->addr[f->key.client.af == AF_INET ? FAMILY_V4 : FAMILY_V6];
-	if (!addr_is_set(to)) {
+	if (!to || !addr_is_set(to)) {
 		refuse(e, f);
 		return;
 	}

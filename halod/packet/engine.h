@@ -135,6 +135,7 @@ void engine_release(struct engine *e, const struct route_set *routes,
  * Ends flows of an instance: both sides of established ones are reset (only
  * the client's when forced: the node is dead), SYNs that are unanswered are
  * replayed to the route's node of now, UDP flows vanish. count 0: all routes.
+ * The table that names the new nodes must have been set before.
  * Planned ends (!forced) leave services with keep alone.
  * Bounded work: looks at up to `budget` flows; true when it is finished, else
  * call engine_end_flows_more(). A second call while one runs queues up.

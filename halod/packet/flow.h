@@ -99,10 +99,10 @@ uint32_t flow_table_span(const struct flow_table *t);
 struct flow *flow_at(const struct flow_table *t, uint32_t index);
 uint32_t flow_index(const struct flow_table *t, const struct flow *f);
 
-static inline bool flow_is_half_open(const struct flow *f)
+/* Index of arrays with one address per family. */
+static inline int flow_family(const struct flow *f)
 {
-	return f->state == FLOW_SYN_SENT || f->state == FLOW_SYN_RECEIVED ||
-	       f->state == FLOW_UDP_NEW;
+	return f->key.client.af == AF_INET ? FAMILY_V4 : FAMILY_V6;
 }
 
 #endif

@@ -172,6 +172,62 @@ static void an_unanswered_syn_is_replayed_to_the_new_node(void **state)
 	assert_true(packet_src_is(w->last.data, WORLD_VIP));
 }
 
+static void the_latest_syn_of_a_port_is_the_one_replayed(void **state)
+{
+	struct world *w = *state;
+	struct packet_spec syn = world_client_tcp(SYN, 1000, 0, 0);
+
+	world_from_client(w, &syn);
+	syn.seq = 9000;
+	world_from_client(w, &syn);
+	world_assign(w, 1, 24, 2);
+	end(w, ALL, true);
+	assert_int_equal(w->n_sent, 1);
+	assert_int_equal(packet_get32(w->sent[0].data, 24), 9000);
+}
+
+static void a_syn_too_long_to_be_kept_waits_for_its_retransmission(void **state)
+{
+	struct world *w = *state;
+	struct packet_spec syn = world_client_tcp(SYN, 1000, 0, 500);
+
+	world_from_client(w, &syn);
+	world_assign(w, 1, 24, 2);
+	end(w, ALL, true);
+	assert_int_equal(w->n_sent, 0);
+	assert_int_equal(world_from_client(w, &syn), VERDICT_REWRITE);
+	assert_true(packet_dst_is(w->last.data, WORLD_NODE_B));
+}
+
+static void ipv6_clients_are_reset_and_replayed_as_well(void **state)
+{
+	struct world *w = *state;
+	struct packet_spec syn = { .src = WORLD_CLIENT_V6,
+				   .dst = WORLD_VIP_V6,
+				   .src_port = 1,
+				   .dst_port = BROWSER,
+				   .flags = SYN };
+	struct packet_spec answer = { .src = WORLD_NODE_A_V6,
+				      .dst = WORLD_CLIENT_V6,
+				      .src_port = BROWSER,
+				      .dst_port = 1,
+				      .flags = SYN | ACK,
+				      .seq = 70,
+				      .ack = 1 };
+
+	world_from_client(w, &syn);
+	end(w, ALL, true); /* to the same node: the table did not change */
+	assert_int_equal(w->n_sent, 1);
+	assert_true(packet_is_sound(w->sent[0].data, w->sent[0].len));
+	assert_true(packet_dst_is(w->sent[0].data, WORLD_NODE_A_V6));
+	world_from_node(w, &answer);
+	end(w, ALL, true);
+	assert_int_equal(w->n_sent, 2);
+	assert_true(packet_is_sound(w->sent[1].data, w->sent[1].len));
+	assert_true(packet_src_is(w->sent[1].data, WORLD_VIP_V6));
+	assert_int_equal(packet_get32(w->sent[1].data, 44), 71);
+}
+
 static void a_replayed_partial_checksum_is_complete(void **state)
 {
 	struct world *w = *state;
@@ -394,6 +450,9 @@ int main(void)
 		TEST(a_planned_end_leaves_services_with_keep_alone),
 		TEST(only_flows_of_the_tag_and_the_routes_end),
 		TEST(an_unanswered_syn_is_replayed_to_the_new_node),
+		TEST(the_latest_syn_of_a_port_is_the_one_replayed),
+		TEST(a_syn_too_long_to_be_kept_waits_for_its_retransmission),
+		TEST(ipv6_clients_are_reset_and_replayed_as_well),
 		TEST(a_replayed_partial_checksum_is_complete),
 		TEST(a_corrupted_syn_is_not_repaired_by_its_replay),
 		TEST(a_planned_end_replays_too_and_tells_the_node),
