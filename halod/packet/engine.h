@@ -21,9 +21,9 @@ struct engine;
 
 struct engine_service {
 	char name[NODE_NAME_MAX];
-	uint16_t listen;   /* route r's door is port listen + r - 1 */
-	uint8_t protocol;  /* IPPROTO_TCP or IPPROTO_UDP */
-	bool keep;	   /* handover = keep: planned moves leave flows be */
+	uint16_t listen;  /* route r's door is port listen + r - 1 */
+	uint8_t protocol; /* IPPROTO_TCP or IPPROTO_UDP */
+	bool keep;	  /* handover = keep: planned moves leave flows be */
 };
 
 struct engine_conf {
@@ -59,7 +59,7 @@ enum verdict {
 	VERDICT_ACCEPT,	 /* unchanged */
 	VERDICT_REWRITE, /* accept with data as it is now (same length) */
 	VERDICT_DROP,
-	VERDICT_HOLD,	 /* engine answers later by sink->settle */
+	VERDICT_HOLD, /* engine answers later by sink->settle */
 };
 
 /* One counter each in engine_stats.count[]; names by engine_reason_name(). */
@@ -67,27 +67,27 @@ enum engine_reason {
 	REASON_CLIENT_TO_NODE, /* rewritten, known flow */
 	REASON_NODE_TO_CLIENT,
 	REASON_NEW_FLOW,
-	REASON_RELEARNED,	  /* mid-stream after a restart, route unmoved */
+	REASON_RELEARNED, /* mid-stream after a restart, route unmoved */
 	REASON_ICMP_TO_NODE,
 	REASON_ICMP_TO_CLIENT,
-	REASON_ICMP_UNRELATED,	  /* accepted as it was */
-	REASON_NOT_OURS,	  /* accepted as it was */
+	REASON_ICMP_UNRELATED, /* accepted as it was */
+	REASON_NOT_OURS,       /* accepted as it was */
 	REASON_HELD,
 	REASON_RELEASED,
-	REASON_HELD_DUPLICATE,	  /* retransmission of a held SYN, dropped */
-	REASON_HELD_FULL,	  /* dropped */
-	REASON_REPLAYED,	  /* SYN sent into a dead node, sent again */
+	REASON_HELD_DUPLICATE, /* retransmission of a held SYN, dropped */
+	REASON_HELD_FULL,      /* dropped */
+	REASON_REPLAYED,       /* SYN sent into a dead node, sent again */
 	REASON_RESET_CLIENT,
 	REASON_RESET_NODE,
-	REASON_RESET_FLOWLESS,	  /* mid-stream without a flow, answered */
-	REASON_STALE_FLOW,	  /* flow of an instance that no longer serves */
-	REASON_UNOWNED,		  /* no node: answered by RST / ICMP, dropped */
-	REASON_FAMILY,		  /* node has no address of this family */
-	REASON_FLOWS_FULL,	  /* an old flow gave way */
-	REASON_SHORT,		  /* truncated header, dropped */
-	REASON_BAD_LENGTH,	  /* lengths contradict, dropped */
-	REASON_FRAGMENT,	  /* any that nf_defrag has not joined: dropped */
-	REASON_BAD_HEADER,	  /* version, IHL, extension chain, TCP offset */
+	REASON_RESET_FLOWLESS, /* mid-stream without a flow, answered */
+	REASON_STALE_FLOW,     /* flow of an instance that no longer serves */
+	REASON_UNOWNED,	       /* no node: answered by RST / ICMP, dropped */
+	REASON_FAMILY,	       /* node has no address of this family */
+	REASON_FLOWS_FULL,     /* an old flow gave way */
+	REASON_SHORT,	       /* truncated header, dropped */
+	REASON_BAD_LENGTH,     /* lengths contradict, dropped */
+	REASON_FRAGMENT,       /* any that nf_defrag has not joined: dropped */
+	REASON_BAD_HEADER,     /* version, IHL, extension chain, TCP offset */
 	ENGINE_REASONS
 };
 
@@ -116,8 +116,8 @@ void engine_free(struct engine *e);
 
 /* Takes its own reference; the table has conf.routes routes. Until the first
  * one packets of doors are dropped without an answer. From here on no flow of
- * an atomic service is served by an instance that the table does not name for its route. A route that
- * changed its node is never relearned again. */
+ * an atomic service is served by an instance that the table does not name for
+ * its route. A route that changed its node is never relearned again. */
 void engine_set_table(struct engine *e, struct table *t);
 /* Routes whose mid-stream packets may found a flow anew (after a restart).
  * Replaces the former set: an empty one ends the time of relearning. */
