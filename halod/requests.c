@@ -82,18 +82,22 @@ const struct node *request_find_node(struct requests_context *ctx,
 	return n;
 }
 
-static const char *advice_for(const struct event *ev, int err)
+static void advise(const struct event *ev, int err, char *out, unsigned size)
 {
 	if (err == -EPERM)
-		return "haloctl cluster thaw";
-	if (ev->type == EVENT_RM && err == -EBUSY)
-		return "haloctl node drain NAME --wait";
-	return ev->name ? "haloctl node show NAME" : "haloctl status";
+		snprintf(out, size, "haloctl cluster thaw");
+	else if (ev->type == EVENT_RM && err == -EBUSY)
+		snprintf(out, size, "haloctl node drain %s --wait", ev->name);
+	else if (ev->name)
+		snprintf(out, size, "haloctl node show %s", ev->name);
+	else
+		snprintf(out, size, "haloctl status");
 }
 
 json_t *request_step(struct requests_context *ctx, const struct event *ev,
 		     const char *what)
 {
+	char advice[NODE_NAME_MAX + 40];
 	const char *why;
 	int err = ctx->step(ctx->arg, ev);
 	struct request_error error = { .code = "refused",
@@ -108,7 +112,8 @@ json_t *request_step(struct requests_context *ctx, const struct event *ev,
 	else if (err == -ENOMEM)
 		error.code = "failed";
 	error.why = why && *why ? why : strerror(-err);
-	error.advice = advice_for(ev, err);
+	advise(ev, err, advice, sizeof(advice));
+	error.advice = advice;
 	return request_error(&error);
 }
 
@@ -155,7 +160,7 @@ json_t *requests_event(const struct store_event *event)
 static json_t *drain_answer(const struct requests_waiter *w,
 			    const struct note *note)
 {
-	char why[160];
+	char why[160], advice[NODE_NAME_MAX + 40];
 	json_t *result;
 
 	if (note->kind == NOTE_DRAINED) {
@@ -164,6 +169,7 @@ static json_t *drain_answer(const struct requests_waiter *w,
 					   "state", "drained", "done", 1));
 		return result;
 	}
+	snprintf(advice, sizeof(advice), "haloctl node show %s", w->node);
 	snprintf(why, sizeof(why), "it is %s%s%s", note_kind_name(note->kind),
 		 *note->why ? ": " : "", note->why);
 	return request_error(&(struct request_error){
@@ -171,7 +177,7 @@ static json_t *drain_answer(const struct requests_waiter *w,
 		.what = "gave up waiting for the drain of node",
 		.object = w->node,
 		.why = why,
-		.advice = "haloctl node show NAME",
+		.advice = advice,
 	});
 }
 

@@ -554,7 +554,7 @@ static void a_refusal_says_why(void **state)
 	CHECK("{'cmd':'node.rm','name':'a'}", { "error/code", "\"refused\"" },
 	      { "error/what", "\"cannot remove node\"" },
 	      { "error/object", "\"a\"" },
-	      { "error/try", "\"haloctl node drain NAME --wait\"" });
+	      { "error/try", "\"haloctl node drain a --wait\"" });
 	CHECK("{'cmd':'node.undrain','name':'a'}",
 	      { "error/code", "\"refused\"" });
 	CHECK("{'cmd':'cluster.thaw'}", { "error/code", "\"refused\"" });

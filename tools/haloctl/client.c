@@ -210,7 +210,7 @@ static int tell_broken(struct client *client)
 	else if (errno == ETIMEDOUT)
 		why = "it has not answered in time";
 	return unreachable(client->ctl, "lost halod at", why,
-			   advice_for(errno));
+			   "systemctl status halod");
 }
 
 int client_receive(struct client *client, json_t **out, int timeout_ms)

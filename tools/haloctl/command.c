@@ -101,6 +101,25 @@ static int print_help(struct haloctl *ctl)
 	return HALOCTL_OK;
 }
 
+/* "status, simulate or stats": what word is a prefix of. */
+static const char *list_objects(const char *word, char *out, size_t size)
+{
+	const char *last = "";
+	size_t len = 0;
+
+	out[0] = 0;
+	for (unsigned i = 0; i < COMMANDS; i++) {
+		const char *object = commands[i].object;
+
+		if (!is_prefix(word, object) || !strcmp(object, last))
+			continue;
+		len += (size_t)snprintf(out + len, len < size ? size - len : 0,
+					"%s'%s'", *last ? " or " : "", object);
+		last = object;
+	}
+	return out;
+}
+
 /* The object that word means: itself, or the only one it is a prefix of. NULL
  * after telling. */
 static const char *find_object(struct haloctl *ctl, const char *word)
@@ -108,6 +127,7 @@ static const char *find_object(struct haloctl *ctl, const char *word)
 	struct suggest near = { .text = word };
 	const char *found = NULL;
 	bool ambiguous = false;
+	char names[128];
 
 	for (unsigned i = 0; i < COMMANDS; i++) {
 		const char *object = commands[i].object;
@@ -121,7 +141,8 @@ static const char *find_object(struct haloctl *ctl, const char *word)
 		found = object;
 	}
 	if (ambiguous)
-		haloctl_usage(ctl, "'%s' means more than one object", word);
+		haloctl_usage(ctl, "'%s' may be %s", word,
+			      list_objects(word, names, sizeof(names)));
 	else if (!found && near.best)
 		haloctl_usage(ctl, "unknown object '%s': did you mean '%s'?",
 			      word, near.best);

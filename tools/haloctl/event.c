@@ -42,7 +42,8 @@ static void print_time(struct haloctl *ctl, const json_t *event)
 	print_coloured(ctl, "darkgray", text, 0);
 }
 
-static void print_places(struct haloctl *ctl, const json_t *event)
+/* "node, 3 routes 1-3, join": sep is what stands before the next part. */
+static const char *print_places(struct haloctl *ctl, const json_t *event)
 {
 	const char *node = print_text(event, "node");
 	const char *from = print_text(event, "from");
@@ -53,47 +54,55 @@ static void print_places(struct haloctl *ctl, const json_t *event)
 			*to ? to : "nobody");
 	else if (*node)
 		fputs(node, ctl->out);
+	return *from || *to || *node ? ", " : "";
 }
 
-static void print_routes(struct haloctl *ctl, const json_t *event)
+static const char *print_routes(struct haloctl *ctl, const json_t *event,
+				const char *sep)
 {
 	long long count = print_number(event, "count");
 	char ranges[RANGES_WIDTH];
 
-	if (count)
-		fprintf(ctl->out, ", %lld route%s %s", count,
-			count == 1 ? "" : "s",
-			print_ranges(json_object_get(event, "routes"), ranges,
-				     sizeof(ranges)));
+	if (!count)
+		return sep;
+	fprintf(ctl->out, "%s%lld route%s %s", sep, count,
+		count == 1 ? "" : "s",
+		print_ranges(json_object_get(event, "routes"), ranges,
+			     sizeof(ranges)));
+	return ", ";
 }
 
-static void print_details(struct haloctl *ctl, const json_t *event)
+static const char *print_details(struct haloctl *ctl, const json_t *event,
+				 const char *sep)
 {
 	long long slot = print_number(event, "slot");
 	const char *reason = print_text(event, "reason");
-	const char *why = print_text(event, "why");
 	long long ms = print_number(event, "ms");
 	char text[PRINT_UNIT_MAX];
 
 	if (slot)
-		fprintf(ctl->out, ", slot %lld", slot);
+		fprintf(ctl->out, "%sslot %lld", sep, slot);
+	sep = slot ? ", " : sep;
 	if (*reason)
-		fprintf(ctl->out, ", %s", reason);
+		fprintf(ctl->out, "%s%s", sep, reason);
+	sep = *reason ? ", " : sep;
 	if (ms)
-		fprintf(ctl->out, ", %s", print_duration(ms, text));
-	if (*why)
-		fprintf(ctl->out, ": %s", why);
+		fprintf(ctl->out, "%s%s", sep, print_duration(ms, text));
+	return ms ? ", " : sep;
 }
 
 void event_print(struct haloctl *ctl, const json_t *event)
 {
 	const char *kind = print_text(event, "kind");
+	const char *why = print_text(event, "why"), *sep;
 
 	print_time(ctl, event);
 	fprintf(ctl->out, " %5lld  ", print_number(event, "seq"));
 	print_coloured(ctl, colour_of(kind), kind, 13);
-	print_places(ctl, event);
-	print_routes(ctl, event);
-	print_details(ctl, event);
+	sep = print_places(ctl, event);
+	sep = print_routes(ctl, event, sep);
+	sep = print_details(ctl, event, sep);
+	if (*why)
+		fprintf(ctl->out, "%s%s", *sep ? ": " : "", why);
 	fputc('\n', ctl->out);
 }

@@ -84,6 +84,7 @@ int cmd_key_new(struct haloctl *ctl, int argc, char **argv)
 	return HALOCTL_OK;
 }
 
+/* Files that are no keys are told; the others are listed all the same. */
 static void print_diags(struct haloctl *ctl, const struct diag_list *diags)
 {
 	for (unsigned i = 0; i < diags->count; i++)
@@ -133,16 +134,19 @@ int cmd_key_list(struct haloctl *ctl, int argc, char **argv)
 		return err ? err : HALOCTL_FAILED;
 	}
 	err = keys_load(&keys, folder, diags);
-	print_diags(ctl, diags);
+	if (err)
+		err = haloctl_fail(
+			ctl, HALOCTL_FAILED,
+			&(struct haloctl_error){
+				"cannot read the keys in", folder,
+				diags->count ? diags->items[0].text
+					     : strerror(-err),
+				"--keys DIR, if they are elsewhere" });
+	else
+		print_diags(ctl, diags);
 	free(diags);
 	if (err)
-		return haloctl_fail(ctl, HALOCTL_FAILED,
-				    &(struct haloctl_error){
-					    "cannot read the keys in",
-					    folder,
-					    strerror(-err),
-					    "--keys DIR, if they are elsewhere",
-				    });
+		return err;
 	if (ctl->json)
 		print_keys_json(ctl, keys, folder);
 	else

@@ -44,6 +44,8 @@ const char *print_duration(long long ms, char *out)
 	}
 	if (ms < 1000)
 		snprintf(out, PRINT_UNIT_MAX, "%lld ms", ms);
+	else if (ms % 1000 < 100)
+		snprintf(out, PRINT_UNIT_MAX, "%lld s", ms / 1000);
 	else
 		snprintf(out, PRINT_UNIT_MAX, "%lld.%lld s", ms / 1000,
 			 ms % 1000 / 100);
@@ -124,7 +126,7 @@ static const char *escape_of(const char *colour)
 void print_coloured(struct haloctl *ctl, const char *colour, const char *text,
 		    int width)
 {
-	if (ctl->colour && colour)
+	if (ctl->colour && colour && *text)
 		fprintf(ctl->out, "%s%-*s\033[0m", escape_of(colour), width,
 			text);
 	else

@@ -16,28 +16,51 @@ static const char *or_nobody(const char *name)
 	return *name ? name : "nobody";
 }
 
+static const char *slot_of(const json_t *run, char *out)
+{
+	long long slot = print_number(run, "slot");
+
+	return slot ? print_count(slot, out) : "-";
+}
+
 static void print_runs(struct haloctl *ctl, const json_t *routes)
 {
 	static const char *const headings[] = { ">FIRST", ">LAST",     ">SLOT",
 						"NODE",	  "MOVING TO", NULL };
 	struct print_table *t = print_table_new(ctl, headings);
+	char slot[PRINT_UNIT_MAX];
 	const json_t *run;
 	size_t i;
 
 	json_array_foreach(routes, i, run)
 	{
 		const char *node = print_text(run, "node");
+		const char *to = print_text(run, "to");
 
 		print_cell(t, NULL, "%lld", print_number(run, "first"));
 		print_cell(t, NULL, "%lld", print_number(run, "last"));
-		print_cell(t, NULL, "%lld", print_number(run, "slot"));
+		print_cell(t, NULL, "%s", slot_of(run, slot));
 		print_cell(t, *node ? NULL : "red", "%s", or_nobody(node));
-		print_cell(t, "yellow", "%s", print_text(run, "to"));
+		print_cell(t, "yellow", "%s", *to ? to : "-");
 	}
 	print_table_end(t, "no route is that node's");
 }
 
-/* node → {"slot":…, "count":…, "ranges":[[first,last],…]}, in order of first
+/* Runs that differ only in what the text does not show become one. */
+static void append_range(json_t *ranges, long long first, long long last)
+{
+	size_t n = json_array_size(ranges);
+	json_t *end = json_array_get(json_array_get(ranges, n - 1), 1);
+
+	if (end && json_integer_value(end) + 1 == first)
+		json_integer_set(end, last);
+	else
+		json_array_append_new(ranges,
+				      json_pack("[I, I]", (json_int_t)first,
+						(json_int_t)last));
+}
+
+/* node → {"count":…, "moving":…, "ranges":[[first,last],…]}, in order of first
  * appearance; the key "" is nobody. */
 static json_t *group_by_node(const json_t *routes)
 {
@@ -64,9 +87,7 @@ static json_t *group_by_node(const json_t *routes)
 					 1);
 		json_integer_set(json_object_get(group, "moving"),
 				 print_number(group, "moving") + moving);
-		json_array_append_new(json_object_get(group, "ranges"),
-				      json_pack("[I, I]", (json_int_t)first,
-						(json_int_t)last));
+		append_range(json_object_get(group, "ranges"), first, last);
 	}
 	return groups;
 }
@@ -226,7 +247,7 @@ static void print_why(struct haloctl *ctl, const json_t *answer)
 	print_field(ctl, "rule", "%s", print_text(route, "rule"));
 	print_chain(ctl, json_object_get(route, "chain"));
 	if (json_is_object(last)) {
-		print_field(ctl, "last move", "%s", "");
+		fputc('\n', ctl->out);
 		event_print(ctl, last);
 	}
 }

@@ -37,21 +37,24 @@ static void print_table_line(struct haloctl *ctl, const json_t *table)
 
 static void print_nodes(struct haloctl *ctl, const json_t *answer)
 {
+	/* those that serve, those that might, those that do not */
+	static const char *const order[] = { "active",	    "suspect",
+					     "draining",    "reserve",
+					     "joining",	    "drained",
+					     "quarantined", "lost" };
 	const json_t *states = json_object_get(answer, "nodes");
-	const char *state, *comma = "";
-	const json_t *count;
+	const char *comma = "";
 
 	print_coloured(ctl, "bold", "nodes", 11);
-	json_object_foreach((json_t *)states, state, count)
-	{
+	for (unsigned i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
+		long long count = print_number(states, order[i]);
 		char text[48];
 
-		if (!json_integer_value(count))
+		if (!count)
 			continue;
-		snprintf(text, sizeof(text), "%lld %s",
-			 (long long)json_integer_value(count), state);
+		snprintf(text, sizeof(text), "%lld %s", count, order[i]);
 		fputs(comma, ctl->out);
-		print_coloured(ctl, print_state_colour(state), text, 0);
+		print_coloured(ctl, print_state_colour(order[i]), text, 0);
 		comma = ", ";
 	}
 	fprintf(ctl->out, "%s (%lld in reserve wanted)\n", *comma ? "" : "none",
@@ -63,9 +66,9 @@ static void print_plane(struct haloctl *ctl, const json_t *plane)
 	const char *detail = print_text(plane, "detail");
 	char flows[PRINT_UNIT_MAX], most[PRINT_UNIT_MAX];
 
-	print_field(ctl, "plane", "%s%s%s%s, %lld workers",
-		    print_text(plane, "name"), *detail ? " (" : "", detail,
-		    *detail ? ")" : "", print_number(plane, "workers"));
+	print_field(ctl, "plane", "%s%s%s, %lld workers",
+		    print_text(plane, "name"), *detail ? ": " : "", detail,
+		    print_number(plane, "workers"));
 	print_field(ctl, "", "%s of at most %s flows, %lld packets held",
 		    print_count(print_number(plane, "flows"), flows),
 		    print_count(print_number(plane, "flows_max"), most),
