@@ -18,12 +18,13 @@ background() {
 	rm -f "$LAB_DIR/$name.in"
 	mkfifo "$LAB_DIR/$name.in"
 	: >"$LAB_DIR/$name.log"
-	lab_exec "$where" "$@" <>"$LAB_DIR/$name.in" \
+	ip netns exec "$(lab_ns "$where")" "$@" <>"$LAB_DIR/$name.in" \
 		>>"$LAB_DIR/$name.log" 2>&1 &
 	echo $! >"$LAB_DIR/$name.pid"
 	disown $!
 }
-say() { echo "${*:2}" >"$LAB_DIR/$1.in"; }
+# (<>: a reader that is gone must not stop us)
+say() { echo "${*:2}" 1<>"$LAB_DIR/$1.in"; }
 
 # heard NAME PATTERN [TIMES]: as many lines, or more
 heard() {
@@ -71,8 +72,8 @@ every_door() {
 	done
 }
 udp() {
-	[ "$(lab_exec client "$HALO_TOOLS/tests/netns/udp_ask" "$1" "$2")" = \
-		"$3" ]
+	[ "$(lab_exec client "$HALO_TOOLS/tests/netns/udp_ask" "$1" "$2" \
+		7777)" = "$3" ]
 }
 
 # 8 MB to the node and back through an echo, byte for byte
