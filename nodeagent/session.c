@@ -55,20 +55,22 @@ static void step_done(struct session *s, uint32_t id)
 		s->done[s->n_done++] = id;
 }
 
+static bool is_bad_news(enum agent_event_kind kind)
+{
+	return kind == AGENT_FENCED || kind == AGENT_GATEWAY_LOST ||
+	       kind == AGENT_REFUSED;
+}
+
 static void log_agent_event(const struct agent_event *e)
 {
 	char routes[200];
-	enum log_level level = e->kind == AGENT_FENCED ||
-					       e->kind == AGENT_GATEWAY_LOST ||
-					       e->kind == AGENT_REFUSED
-				       ? LOG_LEVEL_WARN
-				       : LOG_LEVEL_INFO;
 
 	route_set_format(&e->routes, routes, sizeof(routes));
-	log_event(level, agent_event_name(e->kind),
-		  "version=%llu routes=%s reason=\"%s\" deadline_ms=%u",
-		  (unsigned long long)e->version, routes, e->reason,
-		  e->deadline_ms);
+	log_event(is_bad_news(e->kind) ? LOG_LEVEL_WARN : LOG_LEVEL_INFO,
+		  agent_event_name(e->kind), "version=%llu%s%s%s%s%s",
+		  (unsigned long long)e->version, *routes ? " routes=" : "",
+		  routes, *e->reason ? " reason=\"" : "", e->reason,
+		  *e->reason ? "\"" : "");
 }
 
 /* Whether nobody is there who will say that the clients were told. */

@@ -351,10 +351,17 @@ static int on_data(void *arg, const uint8_t *data, size_t len)
 
 static void handshake_failed(struct peer *p)
 {
-	char why[128];
+	const struct tls_session *session = p->stream.session;
+	const char *name = tls_session_identity(session);
+	char why[192];
 
 	p->owner->stats.handshake_failures++;
-	snprintf(why, sizeof(why), "TLS: %s", stream_error(&p->stream));
+	if (*name && !tls_session_is_known(session))
+		snprintf(why, sizeof(why), "no key for the name %s", name);
+	else if (*name)
+		snprintf(why, sizeof(why), "wrong key for the name %s", name);
+	else
+		snprintf(why, sizeof(why), "TLS: %s", stream_error(&p->stream));
 	refuse(p, ERROR_PROTOCOL, why);
 }
 

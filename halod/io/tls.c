@@ -33,18 +33,23 @@ struct tls_session {
 	struct tls_transport transport;
 	int error; /* GnuTLS's, of what failed */
 	char identity[NODE_NAME_MAX];
+	bool known; /* there is a key for it */
 	uint8_t key[KEY_LEN];
 };
 
 /* Copies a name out of the peer's bytes: false when it can be no node. */
 static bool copy_identity(char out[NODE_NAME_MAX], const gnutls_datum_t *bytes)
 {
+	char name[NODE_NAME_MAX] = "";
+
 	if (!bytes->size || bytes->size >= NODE_NAME_MAX ||
 	    memchr(bytes->data, 0, bytes->size))
 		return false;
-	memcpy(out, bytes->data, bytes->size);
-	out[bytes->size] = 0;
-	return node_name_is_valid(out);
+	memcpy(name, bytes->data, bytes->size);
+	if (!node_name_is_valid(name))
+		return false;
+	memcpy(out, name, sizeof(name));
+	return true;
 }
 
 /* Whoever is unknown is measured against a key that nobody has. */
@@ -58,6 +63,7 @@ static int find_key(gnutls_session_t session, const gnutls_datum_t *username,
 		return -1;
 	if (copy_identity(s->identity, username))
 		known = s->tls->find(s->tls->arg, s->identity);
+	s->known = known;
 	if (known)
 		memcpy(s->key, known, KEY_LEN);
 	key->data = gnutls_malloc(KEY_LEN);
@@ -260,6 +266,11 @@ const char *tls_session_error(const struct tls_session *s)
 	if (s->error == GNUTLS_E_FATAL_ALERT_RECEIVED)
 		return gnutls_alert_get_name(gnutls_alert_get(s->gnutls));
 	return s->error ? gnutls_strerror(s->error) : "";
+}
+
+bool tls_session_is_known(const struct tls_session *s)
+{
+	return s->known;
 }
 
 const char *tls_session_identity(const struct tls_session *s)

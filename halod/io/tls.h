@@ -7,6 +7,7 @@
 #ifndef HALO_IO_TLS_H
 #define HALO_IO_TLS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -45,7 +46,9 @@ int tls_send(struct tls_session *s, const void *data, size_t len);
 /* Says that nothing more will be sent. */
 void tls_close_notify(struct tls_session *s);
 const char *tls_session_error(const struct tls_session *s);
-/* Server: who the peer has proved to be, with which key. */
+/* Server: whom the peer claims to be, "" if nobody. It is proved once the
+ * handshake is done; till then, whether there is such a key is for the log. */
+bool tls_session_is_known(const struct tls_session *s);
 const char *tls_session_identity(const struct tls_session *s);
 const uint8_t *tls_session_key(const struct tls_session *s);
 void tls_session_free(struct tls_session *s);
