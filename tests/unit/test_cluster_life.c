@@ -246,7 +246,8 @@ static void refused_door_is_checked_and_a_dead_server_found(void **state)
 	assert_int_equal(fixture_node(f, 0)->cause, LOST_SERVER);
 }
 
-static void returning_node_is_quarantined_then_joins_under_a_new_tag(void **state)
+static void
+returning_node_is_quarantined_then_joins_under_a_new_tag(void **state)
 {
 	struct fixture *f = *state;
 	uint32_t tag;
