@@ -195,6 +195,7 @@ static enum parse_error parse_udp(struct buf *b, struct parsed *p)
 	if (len < UDP_HEADER || len > available)
 		return PARSE_BAD_LENGTH;
 	p->payload = (uint32_t)(len - UDP_HEADER);
+	p->end = p->transport + len; /* what its checksum covers */
 	p->check = p->transport + UDP_CHECK_AT;
 	return PARSE_OK;
 }

@@ -199,6 +199,19 @@ static void bytes_behind_the_packet_are_not_part_of_it(void **state)
 	assert_int_equal(p.end, b.len);
 }
 
+static void a_datagram_ends_where_its_own_length_says(void **state)
+{
+	struct packet_spec spec = { V4, PORTS, .protocol = IPPROTO_UDP,
+				    .payload = 9 };
+	struct built b = packet_build(&spec);
+	struct parsed p;
+
+	packet_put16(b.data, b.transport + 4, 8 + 5);
+	assert_int_equal(parse_packet(b.data, b.len, &p), PARSE_OK);
+	assert_int_equal(p.payload, 5);
+	assert_int_equal(p.end, b.len - 4);
+}
+
 static void a_quote_may_be_cut_behind_the_ports(void **state)
 {
 	struct packet_spec spec = { V4, PORTS, .payload = 100 };
@@ -233,6 +246,7 @@ int main(void)
 		cmocka_unit_test(every_truncation_is_refused),
 		cmocka_unit_test(a_routing_header_that_is_not_done_is_refused),
 		cmocka_unit_test(bytes_behind_the_packet_are_not_part_of_it),
+		cmocka_unit_test(a_datagram_ends_where_its_own_length_says),
 		cmocka_unit_test(a_quote_may_be_cut_behind_the_ports),
 		cmocka_unit_test(a_quote_of_a_later_fragment_has_no_ports),
 	};
