@@ -19,7 +19,7 @@ static const char *colour_of(const char *kind)
 		{ "frozen", "yellow" },	    { "draining", "yellow" },
 		{ "lost", "red" },	    { "quarantined", "red" },
 		{ "unowned", "red" },	    { "panic", "red" },
-		{ "apply-failed", "red" },  { "refused-node", "red" },
+		{ "apply-failed", "red" },  { "refused", "red" },
 		{ "moving", "cyan" },	    { "moved", "cyan" },
 		{ "reserved", "cyan" },
 	};
