@@ -38,3 +38,5 @@ LINK_fuzz_request := $(LINK_test_requests)
 LINK_test_haloctl_golden := $(call ar,io base)
 $(O)/tests/unit/test_haloctl_golden: | $(O)/haloctl
 LINK_test_haloctl_when := $(O)/obj/tools/haloctl/when.o
+LINK_test_frame := $(call ar,wire base)
+LINK_fuzz_frame := $(call ar,wire base)
