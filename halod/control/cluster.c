@@ -37,7 +37,7 @@ struct cluster *cluster_new(const struct cluster_conf *conf, uint64_t now_ns)
 	list_init(&cl->silent);
 	list_init(&cl->joiners);
 	list_init(&cl->handovers);
-	cl->settle_ns = cl->timers_ns = TIME_NEVER;
+	cl->settle_ns = cl->timers_ns = cl->thaw_ns = TIME_NEVER;
 	if (allocate(cl)) {
 		cluster_free(cl);
 		return NULL;

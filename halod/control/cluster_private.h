@@ -108,6 +108,7 @@ struct cluster {
 	bool panicked;
 	unsigned panic_of;
 	uint64_t panic_since_ns; /* vanished after this: part of it */
+	uint64_t thaw_ns;	 /* enough are back: the guard lets go */
 	uint64_t guard_off_ns;	 /* an operator thawed: no panic before */
 
 	/* routes 1..N */

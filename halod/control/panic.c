@@ -75,6 +75,7 @@ void panic_begin(struct cluster *cl, unsigned missing, unsigned of)
 	cl->panicked = true;
 	cl->panic_of = of;
 	cl->panic_since_ns = window_start(cl);
+	cl->thaw_ns = TIME_NEVER;
 	cl->moves_due = true;
 	cl->store_due = true;
 	/* the silent ones stay suspect and may yet be heard of */
@@ -98,6 +99,7 @@ unsigned panic_missing(const struct cluster *cl)
 void panic_thaw(struct cluster *cl, const char *why)
 {
 	cl->frozen = cl->panicked = false;
+	cl->thaw_ns = TIME_NEVER;
 	cl->guard_off_ns = cl->now + window(cl);
 	cl->moves_due = true;
 	cl->store_due = true;
@@ -105,10 +107,18 @@ void panic_thaw(struct cluster *cl, const char *why)
 	liveness_judge(cl);
 }
 
+/* When enough are back the rest may be a beat away: they get one window. */
 void panic_review(struct cluster *cl)
 {
-	if (!cl->panicked || cl->frozen ||
-	    is_too_many(cl, panic_missing(cl), cl->panic_of))
+	unsigned missing;
+
+	if (!cl->panicked || cl->frozen)
 		return;
-	panic_thaw(cl, "enough nodes are back");
+	missing = panic_missing(cl);
+	if (is_too_many(cl, missing, cl->panic_of))
+		cl->thaw_ns = TIME_NEVER;
+	else if (!missing || cl->thaw_ns <= cl->now)
+		panic_thaw(cl, "enough nodes are back");
+	else if (cl->thaw_ns == TIME_NEVER)
+		cl->thaw_ns = cl->now + window(cl);
 }

@@ -85,5 +85,7 @@ void timers_set(struct cluster *cl)
 		at = sooner(at, due(cl, cl->members[i]));
 	if (!cluster_is_frozen(cl))
 		at = sooner(at, cl->settle_ns);
+	if (!cl->frozen)
+		at = sooner(at, cl->thaw_ns);
 	cl->timers_ns = sooner(at, cl->retry_ns ? cl->retry_ns : TIME_NEVER);
 }
