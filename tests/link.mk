@@ -40,3 +40,5 @@ $(O)/tests/unit/test_haloctl_golden: | $(O)/haloctl
 LINK_test_haloctl_when := $(O)/obj/tools/haloctl/when.o
 LINK_test_frame := $(call ar,wire base)
 LINK_fuzz_frame := $(call ar,wire base)
+LINK_test_ends := $(call ar,plane base)
+LINK_test_rules := $(call ar,io base)

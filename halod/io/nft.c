@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <libmnl/libmnl.h>
+#include <libnftnl/chain.h>
 #include <libnftnl/common.h>
 #include <libnftnl/expr.h>
 #include <libnftnl/rule.h>
@@ -14,10 +15,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MESSAGE_MAX   4096 /* one rule or element is far less */
-#define BATCH_GROWTH  (64 << 10)
-#define SEND_BUFFER   (8 << 20)
-#define RECEIVE_LEN   65536
+#define MESSAGE_MAX  4096 /* one rule or element is far less */
+#define BATCH_GROWTH (64 << 10)
+#define SEND_BUFFER  (8 << 20)
+#define RECEIVE_LEN  65536
+#define DUMP_SEQ     1
 
 void nft_batch_init(struct nft_batch *b, const char *table)
 {
@@ -282,62 +284,124 @@ int nft_commit(struct nft_batch *b)
 	return err;
 }
 
-static int count_rule(const struct nlmsghdr *nlh, void *arg)
-{
-	unsigned *count = arg;
-
-	*count += (nlh->nlmsg_type & 0xff) == NFT_MSG_NEWRULE;
-	return MNL_CB_OK;
-}
-
-static int request_rules(struct mnl_socket *nl, const char *table)
-{
-	char buf[MESSAGE_MAX];
-	struct nftnl_rule *r = nftnl_rule_alloc();
-	struct nlmsghdr *nlh;
-
-	if (!r)
-		return -ENOMEM;
-	nlh = nftnl_nlmsg_build_hdr(buf, NFT_MSG_GETRULE, NFPROTO_INET,
-				    NLM_F_DUMP, 1);
-	nftnl_rule_set_str(r, NFTNL_RULE_TABLE, table);
-	nftnl_rule_nlmsg_build_payload(nlh, r);
-	nftnl_rule_free(r);
-	return mnl_socket_sendto(nl, nlh, nlh->nlmsg_len) < 0 ? -errno : 0;
-}
-
-static int receive_rules(struct mnl_socket *nl, unsigned *count)
+static int receive_dump(struct mnl_socket *nl, mnl_cb_t cb, void *arg)
 {
 	char *buf = malloc(RECEIVE_LEN);
-	int err = MNL_CB_OK;
+	int ret = MNL_CB_OK;
 
 	if (!buf)
 		return -ENOMEM;
-	while (err > MNL_CB_STOP) {
+	while (ret > MNL_CB_STOP) {
 		ssize_t got = mnl_socket_recvfrom(nl, buf, RECEIVE_LEN);
 
-		err = got < 0 ? -1 :
-				mnl_cb_run(buf, (size_t)got, 1,
-					   mnl_socket_get_portid(nl),
-					   count_rule, count);
+		ret = got < 0 ? MNL_CB_ERROR :
+				mnl_cb_run(buf, (size_t)got, DUMP_SEQ,
+					   mnl_socket_get_portid(nl), cb, arg);
 	}
+	ret = ret < 0 ? -errno : 0;
 	free(buf);
-	return err < 0 ? -errno : 0;
+	return ret;
 }
 
-int nft_count_rules(const char *table)
+static int dump(const struct nlmsghdr *request, mnl_cb_t cb, void *arg)
 {
 	struct mnl_socket *nl;
-	unsigned count = 0;
 	int err = open_socket(&nl);
 
 	if (err)
 		return err;
-	err = request_rules(nl, table);
-	if (!err)
-		err = receive_rules(nl, &count);
+	if (mnl_socket_sendto(nl, request, request->nlmsg_len) < 0)
+		err = -errno;
+	else
+		err = receive_dump(nl, cb, arg);
 	mnl_socket_close(nl);
+	return err;
+}
+
+static int count_rule(const struct nlmsghdr *nlh, void *arg)
+{
+	int *count = arg;
+
+	++*count;
+	return MNL_CB_OK;
+}
+
+int nft_count_rules(const char *table)
+{
+	char buf[MESSAGE_MAX];
+	struct nftnl_rule *r = nftnl_rule_alloc();
+	struct nlmsghdr *nlh;
+	int count = 0, err;
+
+	if (!r)
+		return -ENOMEM;
+	nlh = nftnl_nlmsg_build_hdr(buf, NFT_MSG_GETRULE, NFPROTO_INET,
+				    NLM_F_DUMP, DUMP_SEQ);
+	nftnl_rule_set_str(r, NFTNL_RULE_TABLE, table);
+	nftnl_rule_nlmsg_build_payload(nlh, r);
+	nftnl_rule_free(r);
+	err = dump(nlh, count_rule, &count);
 	if (err)
 		return err;
-	return count ? (int)count : -ENOENT;
+	return count ? count : -ENOENT;
+}
+
+static const char *family_name(uint32_t family)
+{
+	switch (family) {
+	case NFPROTO_IPV4:
+		return "ip";
+	case NFPROTO_IPV6:
+		return "ip6";
+	case NFPROTO_INET:
+		return "inet";
+	default:
+		return "other";
+	}
+}
+
+struct chain_visitor {
+	nft_chain_fn fn;
+	void *arg;
+};
+
+static void visit_chain(const struct chain_visitor *v,
+			const struct nftnl_chain *c)
+{
+	struct nft_base_chain view = {
+		.family = family_name(
+			nftnl_chain_get_u32(c, NFTNL_CHAIN_FAMILY)),
+		.table = nftnl_chain_get_str(c, NFTNL_CHAIN_TABLE),
+		.name = nftnl_chain_get_str(c, NFTNL_CHAIN_NAME),
+		.type = nftnl_chain_get_str(c, NFTNL_CHAIN_TYPE),
+		.hook = nftnl_chain_get_u32(c, NFTNL_CHAIN_HOOKNUM),
+		.priority = nftnl_chain_get_s32(c, NFTNL_CHAIN_PRIO),
+		.drops = nftnl_chain_get_u32(c, NFTNL_CHAIN_POLICY) == NF_DROP,
+	};
+
+	v->fn(v->arg, &view);
+}
+
+static int parse_chain(const struct nlmsghdr *nlh, void *arg)
+{
+	struct nftnl_chain *c = nftnl_chain_alloc();
+
+	if (!c)
+		return MNL_CB_ERROR;
+	if (!nftnl_chain_nlmsg_parse(nlh, c) &&
+	    nftnl_chain_is_set(c, NFTNL_CHAIN_HOOKNUM))
+		visit_chain(arg, c);
+	nftnl_chain_free(c);
+	return MNL_CB_OK;
+}
+
+int nft_each_base_chain(nft_chain_fn fn, void *arg)
+{
+	char buf[MESSAGE_MAX];
+	struct chain_visitor v = { fn, arg };
+	struct nlmsghdr *nlh;
+
+	nlh = nftnl_nlmsg_build_hdr(buf, NFT_MSG_GETCHAIN, NFPROTO_UNSPEC,
+				    NLM_F_DUMP, DUMP_SEQ);
+	return dump(nlh, parse_chain, &v);
 }

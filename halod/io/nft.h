@@ -39,4 +39,15 @@ int nft_commit(struct nft_batch *b);
 /* How many rules the table has; -ENOENT: no such table; else -errno. */
 int nft_count_rules(const char *table);
 
+/* A chain that hangs on a hook, whosever it is. Strings are borrowed. */
+struct nft_base_chain {
+	const char *family; /* as nft writes it */
+	const char *table, *name, *type;
+	uint32_t hook;
+	int32_t priority;
+	bool drops; /* what no rule has judged */
+};
+typedef void (*nft_chain_fn)(void *arg, const struct nft_base_chain *chain);
+int nft_each_base_chain(nft_chain_fn fn, void *arg);
+
 #endif
