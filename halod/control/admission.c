@@ -132,13 +132,6 @@ static void take_hello(struct cluster *cl, struct member *m,
 	m->node.health = h->health;
 }
 
-/* An agent that was here before may believe anything. */
-static void must_know_routes(struct cluster *cl, struct member *m)
-{
-	m->assign_due = true;
-	cl->moves_due = true;
-}
-
 /* Why the HELLO of a known name cannot be taken, or 0. */
 static enum error_code objection(const struct member *m,
 				 const struct message_hello *h,
@@ -169,7 +162,8 @@ static int come_back(struct cluster *cl, struct member *m,
 	liveness_heard(cl, m);
 	enter(cl, m);
 	say_welcome(cl, m);
-	must_know_routes(cl, m);
+	/* it was here before: it may believe anything */
+	handover_tell(cl, m);
 	liveness_health(cl, m, ev->hello->health);
 	return 0;
 }
@@ -192,7 +186,7 @@ static int come_first(struct cluster *cl, const struct event *ev)
 	admission_register(cl, m);
 	say_welcome(cl, m);
 	if (ev->hello->version)
-		must_know_routes(cl, m);
+		handover_tell(cl, m);
 	return 0;
 }
 

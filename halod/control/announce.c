@@ -31,49 +31,61 @@ void announce_moves(struct cluster *cl)
 	}
 }
 
-static bool is_to_be_told(const struct member *m)
+static struct member *if_to_be_told(const struct cluster *cl, uint32_t tag)
 {
-	return m && m->assign_due && m->node.link;
+	struct member *m = member_by_tag(cl, tag);
+
+	return m && m->assign_due && m->node.link ? m : NULL;
 }
 
-/* What a node has or is to have, of one route: at most two such nodes. */
-static unsigned nodes_of(const struct cluster *cl, unsigned r,
-			 struct member *out[2])
-{
-	uint32_t served = handover_served(cl, r);
-	const struct handover *h = cl->moving[r];
-	unsigned n = 0;
+/* Who is to be told of a route: it has it, or is to have it. */
+struct hearers {
+	struct member *node[2]; /* NULL: not to be told */
+};
 
-	out[n] = member_by_tag(cl, served);
-	n += is_to_be_told(out[n]);
-	if (!h || h->to == served)
-		return n;
-	out[n] = member_by_tag(cl, h->to);
-	return n + is_to_be_told(out[n]);
+static struct hearers hearers_of(const struct cluster *cl, unsigned r)
+{
+	const struct handover *h = cl->moving[r];
+
+	return (struct hearers){ {
+		if_to_be_told(cl, cl->served[r]),
+		h ? if_to_be_told(cl, h->to) : NULL,
+	} };
+}
+
+static void count_sets(struct cluster *cl)
+{
+	for (unsigned i = 0; i < cl->n_members; i++)
+		cl->members[i]->set.count = 0;
+	for (unsigned r = 1; r <= cl->conf.routes; r++) {
+		struct hearers to = hearers_of(cl, r);
+
+		for (unsigned i = 0; i < ARRAY_SIZE(to.node); i++)
+			if (to.node[i])
+				to.node[i]->set.count++;
+	}
+}
+
+static void take_room(struct cluster *cl)
+{
+	for (unsigned i = 0; i < cl->n_members; i++) {
+		struct member *m = cl->members[i];
+
+		m->set.ids = m->fill = effects_ids(cl->fx, m->set.count);
+	}
 }
 
 static void collect_sets(struct cluster *cl)
 {
-	struct member *to[2];
+	count_sets(cl);
+	take_room(cl);
+	for (unsigned r = 1; r <= cl->conf.routes; r++) {
+		struct hearers to = hearers_of(cl, r);
 
-	for (unsigned i = 0; i < cl->n_members; i++)
-		cl->members[i]->set.count = 0;
-	for (unsigned r = 1; r <= cl->conf.routes; r++)
-		for (unsigned i = nodes_of(cl, r, to); i-- > 0;)
-			to[i]->set.count++;
-	for (unsigned i = 0; i < cl->n_members; i++) {
-		struct member *m = cl->members[i];
-
-		m->set.ids = effects_ids(cl->fx, m->set.count);
-		m->set.count = 0;
+		for (unsigned i = 0; i < ARRAY_SIZE(to.node); i++)
+			if (to.node[i])
+				*to.node[i]->fill++ = (uint16_t)r;
 	}
-	for (unsigned r = 1; r <= cl->conf.routes; r++)
-		for (unsigned i = nodes_of(cl, r, to); i-- > 0;) {
-			struct route_set *s = &to[i]->set;
-
-			((uint16_t *)(uintptr_t)s->ids)[s->count++] =
-				(uint16_t)r;
-		}
 }
 
 static void say_assigned(struct cluster *cl, struct member *m)
@@ -93,19 +105,16 @@ static void say_assigned(struct cluster *cl, struct member *m)
 
 void announce_assigned(struct cluster *cl)
 {
-	bool any = false;
-
-	for (unsigned i = 0; i < cl->n_members; i++)
-		any |= is_to_be_told(cl->members[i]);
-	if (any)
+	if (cl->tell_due)
 		collect_sets(cl);
-	for (unsigned i = 0; i < cl->n_members; i++) {
+	for (unsigned i = 0; cl->tell_due && i < cl->n_members; i++) {
 		struct member *m = cl->members[i];
 
-		if (is_to_be_told(m))
+		if (m->assign_due && m->node.link)
 			say_assigned(cl, m);
 		m->assign_due = false;
 	}
+	cl->tell_due = false;
 }
 
 static void name_of(const struct cluster *cl, uint32_t tag, char *out)

@@ -15,11 +15,12 @@ static int allocate(struct cluster *cl)
 	cl->pool = calloc(n, sizeof(*cl->pool));
 	cl->moving = calloc(n, sizeof(*cl->moving));
 	cl->held = calloc(n, sizeof(*cl->held));
-	cl->want = calloc(n, sizeof(*cl->want));
+	cl->served = calloc(n, sizeof(*cl->served));
 	cl->reason = calloc(n, sizeof(*cl->reason));
 	cl->since = calloc(n, sizeof(*cl->since));
 	if (!cl->place || !cl->table || !cl->later || !cl->pool ||
-	    !cl->moving || !cl->held || !cl->want || !cl->reason || !cl->since)
+	    !cl->moving || !cl->held || !cl->served || !cl->reason ||
+	    !cl->since)
 		return -ENOMEM;
 	return 0;
 }
@@ -58,7 +59,7 @@ void cluster_free(struct cluster *cl)
 	free(cl->pool);
 	free(cl->moving);
 	free(cl->held);
-	free(cl->want);
+	free(cl->served);
 	free(cl->reason);
 	free(cl->since);
 	free(cl->seat_routes);
@@ -113,6 +114,8 @@ void cluster_conclude(struct cluster *cl)
 	batch_run(cl);
 	if (cl->moves_due)
 		handover_run(cl);
+	else if (cl->tell_due)
+		announce_assigned(cl);
 	batch_finish_drains(cl);
 	liveness_probe_promoted(cl);
 	append_later(cl);

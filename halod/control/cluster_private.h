@@ -40,6 +40,7 @@ struct handover {
 	uint64_t began_ns, deadline_ns;
 	uint32_t count;	      /* routes in it */
 	struct route_set set; /* the same, within a run; in the effects */
+	uint16_t *fill;	      /* the next of its ids */
 	const char *why;
 	struct list all;       /* cluster.handovers, in order of beginning */
 	struct handover *next; /* of the same former node; or free */
@@ -51,6 +52,7 @@ struct member {
 	struct list queue; /* cluster.joiners, first come first */
 	struct member *name_next, *link_next;
 	struct handover *leaving; /* handovers that take routes from it */
+	struct handover *recent;  /* the last that brought it one */
 	enum lost_cause doom;	  /* it is dead; the next batch buries it */
 	bool drain_due;	 /* it shall leave its slot with the next batch */
 	bool barred;	 /* failed by the operator, until undrain */
@@ -71,7 +73,8 @@ struct member {
 	uint32_t serves;      /* routes it has in the published table */
 	uint16_t first_route; /* lowest of them, 0: none */
 	uint16_t seat;	      /* of the published table; 0: none */
-	struct route_set set; /* within a run: for ASSIGNED */
+	struct route_set set; /* within a run: for ASSIGNED … */
+	uint16_t *fill;	      /* … the next of its ids */
 };
 
 struct cluster {
@@ -85,6 +88,7 @@ struct cluster {
 	struct effects *fx;
 	struct effects *later; /* notes, appended when the rest is out */
 	bool moves_due;	       /* table and holds may differ from placement */
+	bool tell_due;	       /* a node must be told its routes */
 	bool store_due;
 	const char *refusal;
 
@@ -118,11 +122,11 @@ struct cluster {
 	struct handover *orphans; /* handovers from nobody */
 	struct handover **moving; /* by route */
 	bool *held;		  /* by route: told by HOLD, not yet RELEASE */
-	uint16_t *want;		  /* by route: tag, within a run */
-	uint8_t *reason;	  /* by route: of its last move */
-	uint64_t *since;	  /* by route: version of its last move */
-	uint32_t *seat_routes;	  /* by seat, within a run */
-	uint32_t *heir;		  /* by seat, within a run */
+	uint16_t *served;      /* by route: tag in the table, or just to be */
+	uint8_t *reason;       /* by route: of its last move */
+	uint64_t *since;       /* by route: version of its last move */
+	uint32_t *seat_routes; /* by seat, within a run */
+	uint32_t *heir;	       /* by seat, within a run */
 	unsigned seats;
 	uint64_t run;
 	uint32_t next_handover;
@@ -220,7 +224,7 @@ int handover_moved_ok(struct cluster *cl, const struct event *ev);
 int handover_assigned_ok(struct cluster *cl, const struct event *ev);
 uint64_t handover_deadline(const struct cluster *cl);
 uint32_t handover_served(const struct cluster *cl, unsigned route);
-uint32_t handover_target(const struct cluster *cl, unsigned route);
+void handover_tell(struct cluster *cl, struct member *m);
 
 /* announce.c: what a run has to tell, after the table has changed */
 void announce_moves(struct cluster *cl);

@@ -23,16 +23,16 @@ static struct handover *next_of(const struct list *at)
 
 uint32_t handover_served(const struct cluster *cl, unsigned route)
 {
-	return cl->table->seat[cl->table->seat_of[route]].tag;
+	return cl->served[route];
 }
 
 /* Whom T(N, n) gives the route; while frozen all is well as it is. */
-uint32_t handover_target(const struct cluster *cl, unsigned route)
+static uint32_t target(const struct cluster *cl, unsigned route)
 {
 	uint16_t slot;
 
 	if (cluster_is_frozen(cl))
-		return handover_served(cl, route);
+		return cl->served[route];
 	slot = placement_owner(cl->place, (uint16_t)route);
 	return slot ? cl->by_id[placement_node(cl->place, slot)]->node.tag : 0;
 }
@@ -63,13 +63,23 @@ static struct handover **leaving(struct cluster *cl, uint32_t from)
 static void end(struct cluster *cl, struct handover *h)
 {
 	struct handover **at = leaving(cl, h->from);
+	struct member *to = member_by_tag(cl, h->to);
 
 	while (*at != h)
 		at = &(*at)->next;
 	*at = h->next;
+	if (to && to->recent == h)
+		to->recent = NULL;
 	list_leave(&h->all);
 	h->next = cl->pool_free;
 	cl->pool_free = h;
+}
+
+/* At the end of the step, when all is settled. */
+void handover_tell(struct cluster *cl, struct member *m)
+{
+	m->assign_due = true;
+	cl->tell_due = true;
 }
 
 static void must_be_told(struct cluster *cl, uint32_t tag)
@@ -77,7 +87,7 @@ static void must_be_told(struct cluster *cl, uint32_t tag)
 	struct member *m = member_by_tag(cl, tag);
 
 	if (m)
-		m->assign_due = true;
+		handover_tell(cl, m);
 }
 
 /* Takes the route out of its handover; who thought to get it is told. */
@@ -168,20 +178,28 @@ static struct handover *begin(struct cluster *cl, const struct wish *w)
 	return h;
 }
 
+/* Neighbours mostly move together: the last one found is tried first. */
 static struct handover *find_or_begin(struct cluster *cl, const struct wish *w)
 {
-	struct handover *h = *leaving(cl, w->from);
+	struct member *to = member_by_tag(cl, w->to);
+	struct handover *h = to ? to->recent : NULL;
 
+	if (h && h->from == w->from && is_wanted(cl, h, w))
+		return h;
+	h = *leaving(cl, w->from);
 	while (h && !is_wanted(cl, h, w))
 		h = h->next;
-	return h ? h : begin(cl, w);
+	if (!h)
+		h = begin(cl, w);
+	if (to)
+		to->recent = h;
+	return h;
 }
 
 static void reconcile_route(struct cluster *cl, unsigned r)
 {
 	struct handover *was = cl->moving[r], *h;
-	struct wish w = { .from = handover_served(cl, r),
-			  .to = handover_target(cl, r) };
+	struct wish w = { .from = handover_served(cl, r), .to = target(cl, r) };
 	const struct member *from = member_by_tag(cl, w.from);
 
 	if (w.from == w.to) {
@@ -218,33 +236,34 @@ static void collect_routes(struct cluster *cl)
 		struct handover *h = next_of(at);
 
 		h->done = is_due(cl, h);
-		h->set.count = 0;
-		h->set.ids = NULL;
+		h->set.count = h->count;
+		h->set.ids = h->fill = NULL;
 		if (h->done || h->run == cl->run)
-			h->set.ids = effects_ids(cl->fx, h->count);
+			h->set.ids = h->fill = effects_ids(cl->fx, h->count);
 	}
 	for (unsigned r = 1; r <= cl->conf.routes; r++) {
 		struct handover *h = cl->moving[r];
 
-		if (h && h->set.ids)
-			((uint16_t *)(uintptr_t)h->set.ids)[h->set.count++] =
-				(uint16_t)r;
+		if (h && h->fill)
+			*h->fill++ = (uint16_t)r;
 	}
 }
 
-/* True when any route changes its node; *forced when one does by loss. */
-static bool settle_wants(struct cluster *cl, bool *forced)
+/* Who serves from now on, to be published. True when any route changes its
+ * node; *forced when one does by loss. */
+static bool settle_served(struct cluster *cl, bool *forced)
 {
 	bool any = false;
 
 	*forced = false;
 	for (unsigned r = 1; r <= cl->conf.routes; r++) {
 		const struct handover *h = cl->moving[r];
-		bool done = h && h->done;
 
-		cl->want[r] = (uint16_t)(done ? h->to : handover_served(cl, r));
-		any |= done;
-		*forced |= done && h->forced && h->from;
+		if (!h || !h->done)
+			continue;
+		cl->served[r] = (uint16_t)h->to;
+		any = true;
+		*forced |= h->forced && h->from;
 	}
 	return any;
 }
@@ -330,7 +349,7 @@ void handover_run(struct cluster *cl)
 	for (unsigned r = 1; r <= cl->conf.routes; r++)
 		reconcile_route(cl, r);
 	collect_routes(cl);
-	any = settle_wants(cl, &forced);
+	any = settle_served(cl, &forced);
 	if (any || cl->publish_due)
 		publish_table(cl, !forced);
 	switch_routes(cl);

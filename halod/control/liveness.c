@@ -113,9 +113,9 @@ static void note_divergence(struct cluster *cl, struct member *m,
 	if (diverged && !m->node.diverged) {
 		say_note(cl, m, NOTE_DIVERGED,
 			 "its agent has not taken over its routes");
-		m->assign_due = !m->told_again;
+		if (!m->told_again)
+			handover_tell(cl, m);
 		m->told_again = true;
-		cl->moves_due = true;
 	}
 	m->node.diverged = diverged;
 }

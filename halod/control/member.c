@@ -157,10 +157,11 @@ uint32_t member_draw_tag(struct cluster *cl)
 void member_set_state(struct cluster *cl, struct member *m,
 		      enum node_state state)
 {
-	/* suspicion is of the moment: a store need not know */
-	if (state != NODE_SUSPECT && m->node.state != NODE_SUSPECT)
+	/* suspicion is of the moment: it holds doors, a store need not know */
+	if (state == NODE_SUSPECT || m->node.state == NODE_SUSPECT)
+		cl->moves_due = true;
+	else
 		cl->store_due = true;
-	cl->moves_due = true;
 	list_leave(&m->queue);
 	if (state == NODE_JOINING)
 		list_append(&cl->joiners, &m->queue);

@@ -91,8 +91,8 @@ static void find_heirs(struct cluster *cl, const struct table *t)
 		uint32_t *heir = &cl->heir[t->seat_of[r]];
 
 		if (*heir == HEIR_NONE)
-			*heir = cl->want[r];
-		else if (*heir != cl->want[r])
+			*heir = cl->served[r];
+		else if (*heir != cl->served[r])
 			*heir = HEIR_MANY;
 	}
 }
@@ -135,14 +135,14 @@ static bool is_seated_well(const struct cluster *cl, const struct table *t,
 {
 	unsigned s = t->seat_of[r];
 
-	return s && t->seat[s].tag == cl->want[r] &&
-	       (!tidy || member_by_tag(cl, cl->want[r])->seat == s);
+	return s && t->seat[s].tag == cl->served[r] &&
+	       (!tidy || member_by_tag(cl, cl->served[r])->seat == s);
 }
 
 static void leave_seats(struct cluster *cl, struct table *t, bool tidy)
 {
 	for (unsigned r = 1; r <= t->routes; r++) {
-		const struct member *m = member_by_tag(cl, cl->want[r]);
+		const struct member *m = member_by_tag(cl, cl->served[r]);
 
 		if (!is_seated_well(cl, t, r, tidy))
 			t->seat_of[r] = m ? m->seat : SEAT_NONE;
@@ -176,7 +176,7 @@ static void seat_the_rest(struct cluster *cl, struct table *t)
 	unsigned next = 1;
 
 	for (unsigned r = 1; r <= t->routes; r++) {
-		struct member *m = member_by_tag(cl, cl->want[r]);
+		struct member *m = member_by_tag(cl, cl->served[r]);
 
 		if (!m || t->seat_of[r])
 			continue;
@@ -195,7 +195,7 @@ static void count_served(struct cluster *cl)
 	for (unsigned i = 0; i < cl->n_members; i++)
 		cl->members[i]->serves = cl->members[i]->first_route = 0;
 	for (unsigned r = 1; r <= cl->conf.routes; r++) {
-		struct member *m = member_by_tag(cl, cl->want[r]);
+		struct member *m = member_by_tag(cl, cl->served[r]);
 
 		if (!m)
 			continue;
@@ -205,7 +205,7 @@ static void count_served(struct cluster *cl)
 	}
 }
 
-/* Publishes cl->want[]: the spare becomes the table. */
+/* Publishes cl->served[]: the spare becomes the table. */
 void publish_table(struct cluster *cl, bool tidy)
 {
 	struct table *t = cl->spare;

@@ -184,7 +184,7 @@ static void publish_restored(struct cluster *cl, uint64_t version)
 		uint16_t slot = placement_owner(cl->place, (uint16_t)r);
 		node_id id = slot ? placement_node(cl->place, slot) : 0;
 
-		cl->want[r] = id ? (uint16_t)cl->by_id[id]->node.tag : 0;
+		cl->served[r] = id ? (uint16_t)cl->by_id[id]->node.tag : 0;
 		cl->since[r] = version + 1;
 	}
 	publish_table(cl, true);
