@@ -44,3 +44,5 @@ LINK_fuzz_frame := $(call ar,wire base)
 LINK_test_ends := $(call ar,plane base)
 LINK_test_rules := $(call ar,io base)
 LINK_test_agent_events := $(addprefix $(O)/obj/nodeagent/,agent.o command.o event_json.o events.o) $(call ar,io wire base)
+LINK_test_haloctl_files := $(call ar,base)
+$(O)/tests/unit/test_haloctl_files: | $(O)/haloctl

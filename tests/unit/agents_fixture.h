@@ -190,16 +190,23 @@ static inline void client_pump(struct client *c)
 	c->closed = ret != 0;
 }
 
-/* key NULL: plain */
-static inline void client_open(struct client *c, const struct gateway *g,
-			       const char *identity, const uint8_t *key)
+/* From 127.0.0.x; key NULL: plain */
+static inline void client_open_from(struct client *c, const struct gateway *g,
+				    uint8_t x, const char *identity,
+				    const uint8_t *key)
 {
 	memset(c, 0, sizeof(*c));
 	c->assembler.max = FRAME_LEN_MAX;
 	if (key)
 		assert_int_equal(tls_new_client(&c->tls, identity, key), 0);
-	stream_init(&c->stream, connect_from(g, 1), c->tls);
+	stream_init(&c->stream, connect_from(g, x), c->tls);
 	assert_int_equal(stream_start(&c->stream), 0);
+}
+
+static inline void client_open(struct client *c, const struct gateway *g,
+			       const char *identity, const uint8_t *key)
+{
+	client_open_from(c, g, 1, identity, key);
 }
 
 static inline void client_close(struct client *c)

@@ -569,6 +569,55 @@ static void ten_thousand_silent_connections_disturb_nobody(void **state)
 	gateway_close(&g);
 }
 
+#define CROWD 2048
+
+/* Greets when the handshake is done; counts those that have. */
+static unsigned greet_ready(struct client *crowd, bool *greeted)
+{
+	unsigned n = 0;
+	char name[32];
+
+	for (unsigned i = 0; i < CROWD; i++) {
+		client_pump(&crowd[i]);
+		assert_false(crowd[i].closed);
+		if (!greeted[i] && crowd[i].stream.established) {
+			struct message hello;
+
+			snprintf(name, sizeof(name), "web-%u", i);
+			hello = hello_of(name, "198.18.0.9");
+			client_send(&crowd[i], &hello);
+			greeted[i] = true;
+		}
+		n += greeted[i];
+	}
+	return n;
+}
+
+static void agents_may_all_return_at_once(void **state)
+{
+	struct client *crowd = calloc(CROWD, sizeof(*crowd));
+	bool *greeted = calloc(CROWD, sizeof(*greeted));
+	uint8_t key[KEY_LEN];
+	struct gateway g;
+	char name[32];
+
+	gateway_open(&g, AUTH_PSK, NODES);
+	gateway_add_key(&g, "web-*", key);
+	for (unsigned i = 0; i < CROWD; i++) {
+		snprintf(name, sizeof(name), "web-%u", i);
+		client_open_from(&crowd[i], &g, (uint8_t)(1 + i % 200), name,
+				 key);
+	}
+	WAIT_UNTIL(&g, NULL,
+		   greet_ready(crowd, greeted) == CROWD && g.hellos == CROWD);
+	for (unsigned i = 0; i < CROWD; i++)
+		client_close(&crowd[i]);
+	WAIT_UNTIL(&g, NULL, g.closed == CROWD);
+	gateway_close(&g);
+	free(crowd);
+	free(greeted);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -595,6 +644,7 @@ int main(void)
 		cmocka_unit_test(silence_before_hello_lasts_five_seconds),
 		cmocka_unit_test(
 			ten_thousand_silent_connections_disturb_nobody),
+		cmocka_unit_test(agents_may_all_return_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
