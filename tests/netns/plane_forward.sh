@@ -207,6 +207,12 @@ check "connections survive a crash" \
 hang_up lasting
 hang_up lasting6
 
+lab_exec gateway nft flush ruleset
+check "rules that were flushed are noticed and written again" \
+	lab_wait "$SOON" heard driver 'event drift .* ok=1'
+check "and doors lead to nodes again" every_door "$VIP"
+check "also over IPv6, with the nodes known again" every_door "$VIP6"
+
 background second gateway "$DRIVER" 24 "$VIP" "$VIP6" 1 "$QUEUE"
 check "a queue that is taken is told" lab_wait "$SOON" \
 	heard second 'NFQUEUE 5 is taken by another program'

@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "plane/worker.h"
+
+#include <errno.h>
+#include <linux/netfilter.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/units.h"
+#include "io/clock.h"
+#include "io/rawsock.h"
+#include "io/realtime.h"
+
+#define TICK_NS		 (100 * NS_PER_MS)
+#define TICKS_PER_LOOK	 10   /* at the kernel's loss counters */
+#define EXPIRE_BUDGET	 4096 /* flows a tick: 0.1 to 0.4 ms */
+#define END_FLOWS_BUDGET 512  /* flows a slice, packets wait meanwhile */
+#define FIFO_PRIORITY	 5    /* below the thread that judges silence */
+
+struct worker {
+	pthread_t thread;
+	uint16_t queue;
+	bool realtime;
+	struct nfq *nfq;
+	struct rawsock raw;
+	struct engine *engine;
+	struct event_queue *events; /* borrowed */
+	int wake_fd;
+
+	/* the worker's thread alone */
+	bool has_table, stop, ending;
+	uint64_t next_tick_ns, lost_seen, ends_asked;
+	unsigned ticks;
+
+	_Atomic uint64_t ends_done, resets;
+
+	/* the call under way; fn is NULL when there is none */
+	pthread_mutex_t lock;
+	pthread_cond_t done;
+	worker_fn fn;
+	void *arg;
+};
+
+static void send_packet(void *arg, const uint8_t *data, size_t len)
+{
+	struct worker *w = arg;
+
+	rawsock_send(&w->raw, data, len);
+}
+
+static void settle(void *arg, uint32_t id, enum verdict verdict,
+		   const uint8_t *data, size_t len)
+{
+	struct worker *w = arg;
+
+	if (verdict == VERDICT_REWRITE)
+		nfq_rewrite_copied(w->nfq, id, data, (uint32_t)len);
+	else if (verdict == VERDICT_ACCEPT)
+		nfq_accept(w->nfq, id);
+	else
+		nfq_drop(w->nfq, id);
+}
+
+static void refused(void *arg, uint32_t tag, uint16_t route)
+{
+	struct worker *w = arg;
+	struct plane_event ev = { .type = PLANE_REFUSED, .tag = tag,
+				  .route = route, .count = 1 };
+
+	event_queue_push(w->events, &ev);
+}
+
+static void judge(struct worker *w, const struct nfq_packet *in,
+		  uint64_t now_ns)
+{
+	struct packet p = {
+		.data = in->data,
+		.len = in->len,
+		.direction = in->hook == NF_INET_PRE_ROUTING ? FROM_CLIENT :
+							       FROM_NODE,
+		.csum_not_ready = in->csum_not_ready,
+		.gso = in->gso,
+		.id = in->id,
+	};
+
+	switch (engine_packet(w->engine, &p, now_ns)) {
+	case VERDICT_ACCEPT:
+		nfq_accept(w->nfq, in->id);
+		break;
+	case VERDICT_REWRITE:
+		nfq_rewrite(w->nfq, in->id, in->data, in->len);
+		break;
+	case VERDICT_DROP:
+		nfq_drop(w->nfq, in->id);
+		break;
+	case VERDICT_HOLD:
+		break;
+	}
+}
+
+static void take_batch(struct worker *w)
+{
+	struct nfq_packet packets[NFQ_BATCH];
+	unsigned n = nfq_receive(w->nfq, packets);
+	uint64_t now_ns = clock_monotonic_ns();
+
+	for (unsigned i = 0; i < n; i++)
+		judge(w, &packets[i], now_ns);
+	nfq_flush(w->nfq);
+}
+
+static void publish_ends(struct worker *w)
+{
+	struct engine_stats s;
+
+	engine_stats(w->engine, &s);
+	atomic_store(&w->resets, s.count[REASON_RESET_CLIENT]);
+	atomic_store(&w->ends_done, w->ends_asked);
+	event_queue_wake(w->events);
+}
+
+static void end_more_flows(struct worker *w)
+{
+	w->ending = !engine_end_flows_more(w->engine, END_FLOWS_BUDGET,
+					   clock_monotonic_ns());
+	nfq_flush(w->nfq);
+	if (!w->ending)
+		publish_ends(w);
+}
+
+static void tell_losses(struct worker *w)
+{
+	struct plane_event ev = { .type = PLANE_LOST };
+	struct nfq_counters c;
+
+	if (nfq_counters(w->queue, &c))
+		return;
+	ev.count = c.lost_queue + c.lost_socket - w->lost_seen;
+	w->lost_seen += ev.count;
+	if (ev.count)
+		event_queue_push(w->events, &ev);
+}
+
+static void tick(struct worker *w, uint64_t now_ns)
+{
+	if (now_ns < w->next_tick_ns)
+		return;
+	w->next_tick_ns = now_ns + TICK_NS;
+	engine_expire(w->engine, EXPIRE_BUDGET, now_ns);
+	nfq_flush(w->nfq);
+	if (++w->ticks % TICKS_PER_LOOK == 0)
+		tell_losses(w);
+}
+
+static void run_call(struct worker *w)
+{
+	eventfd_t ignored;
+
+	eventfd_read(w->wake_fd, &ignored);
+	pthread_mutex_lock(&w->lock);
+	if (w->fn) {
+		w->fn(w, clock_monotonic_ns(), w->arg);
+		nfq_flush(w->nfq);
+		w->fn = NULL;
+		pthread_cond_signal(&w->done);
+	}
+	pthread_mutex_unlock(&w->lock);
+}
+
+static int wait_ms(const struct worker *w, uint64_t now_ns)
+{
+	if (w->ending || now_ns >= w->next_tick_ns)
+		return 0;
+	return (int)((w->next_tick_ns - now_ns) / NS_PER_MS) + 1;
+}
+
+static void enter_realtime(const struct worker *w)
+{
+	int err = w->realtime ? realtime_enter(FIFO_PRIORITY) : 0;
+
+	if (err)
+		log_warn("worker without real-time priority",
+			 "queue=%u error=\"%s\"", w->queue, strerror(-err));
+}
+
+static void *work(void *arg)
+{
+	struct worker *w = arg;
+	struct pollfd fds[] = { { .fd = w->wake_fd, .events = POLLIN },
+				{ .events = POLLIN } };
+
+	enter_realtime(w);
+	while (!w->stop) {
+		/* a negative descriptor is passed over */
+		fds[1].fd = w->has_table ? nfq_poll_fd(w->nfq) : -1;
+		poll(fds, ARRAY_SIZE(fds), wait_ms(w, clock_monotonic_ns()));
+		if (fds[0].revents)
+			run_call(w);
+		if (fds[1].revents)
+			take_batch(w);
+		if (w->ending)
+			end_more_flows(w);
+		tick(w, clock_monotonic_ns());
+	}
+	return NULL;
+}
+
+static int new_engine(struct worker *w, const struct worker_conf *conf)
+{
+	struct engine_sink sink = { .send = send_packet, .settle = settle,
+				    .refused = refused, .arg = w };
+
+	w->engine = engine_new(conf->engine, &sink);
+	if (!w->engine)
+		return -ENOMEM;
+	if (conf->relearn->count)
+		engine_set_relearn(w->engine, conf->relearn);
+	return 0;
+}
+
+int worker_new(struct worker **out, const struct worker_conf *conf,
+	       struct event_queue *events)
+{
+	struct worker *w = calloc(1, sizeof(*w));
+	int err;
+
+	if (!w)
+		return -ENOMEM;
+	w->queue = conf->queue;
+	w->realtime = conf->realtime;
+	w->events = events;
+	pthread_mutex_init(&w->lock, NULL);
+	pthread_cond_init(&w->done, NULL);
+	err = rawsock_init(&w->raw, conf->mark);
+	if (err)
+		goto err_free;
+	err = new_engine(w, conf);
+	if (err)
+		goto err_raw;
+	w->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (w->wake_fd < 0) {
+		err = -errno;
+		goto err_engine;
+	}
+	err = nfq_new(&w->nfq, conf->queue, conf->queue_len);
+	if (err)
+		goto err_wake;
+	err = -pthread_create(&w->thread, NULL, work, w);
+	if (err)
+		goto err_nfq;
+	*out = w;
+	return 0;
+
+err_nfq:
+	nfq_free(w->nfq);
+err_wake:
+	close(w->wake_fd);
+err_engine:
+	engine_free(w->engine);
+err_raw:
+	rawsock_fini(&w->raw);
+err_free:
+	free(w);
+	return err;
+}
+
+static void stop(struct worker *w, uint64_t now_ns, void *arg)
+{
+	w->stop = true;
+}
+
+void worker_free(struct worker *w)
+{
+	worker_post(w, stop, NULL);
+	worker_wait(w);
+	pthread_join(w->thread, NULL);
+	nfq_free(w->nfq);
+	close(w->wake_fd);
+	engine_free(w->engine);
+	rawsock_fini(&w->raw);
+	pthread_cond_destroy(&w->done);
+	pthread_mutex_destroy(&w->lock);
+	free(w);
+}
+
+void worker_post(struct worker *w, worker_fn fn, void *arg)
+{
+	pthread_mutex_lock(&w->lock);
+	w->fn = fn;
+	w->arg = arg;
+	pthread_mutex_unlock(&w->lock);
+	eventfd_write(w->wake_fd, 1);
+}
+
+void worker_wait(struct worker *w)
+{
+	pthread_mutex_lock(&w->lock);
+	while (w->fn)
+		pthread_cond_wait(&w->done, &w->lock);
+	pthread_mutex_unlock(&w->lock);
+}
+
+struct engine *worker_engine(struct worker *w)
+{
+	return w->engine;
+}
+
+void worker_set_table(struct worker *w, struct table *t)
+{
+	engine_set_table(w->engine, t);
+	w->has_table = true;
+}
+
+void worker_end_flows(struct worker *w, uint32_t tag,
+		      const struct route_set *routes, bool forced,
+		      uint64_t now_ns)
+{
+	w->ends_asked++;
+	w->ending = !engine_end_flows(w->engine, tag, routes, forced,
+				      END_FLOWS_BUDGET, now_ns);
+	if (!w->ending)
+		publish_ends(w);
+}
+
+struct nfq_stats worker_nfq_stats(struct worker *w)
+{
+	return nfq_stats(w->nfq);
+}
+
+uint64_t worker_ends_done(struct worker *w)
+{
+	return atomic_load(&w->ends_done);
+}
+
+uint64_t worker_resets(struct worker *w)
+{
+	return atomic_load(&w->resets);
+}
