@@ -26,16 +26,6 @@
 #define REQUESTS_SCHEMA	    1
 #define REQUESTS_RECENT_MAX 128 /* events kept for `monitor --since` */
 
-/* One finding about the host. */
-enum requests_level { CHECK_OK, CHECK_WARN, CHECK_FAIL };
-struct requests_check {
-	enum requests_level level;
-	char check[48]; /* "rp_filter" */
-	char text[240]; /* what was found */
-	char fix[240];	/* what to do; "" when ok */
-};
-#define REQUESTS_CHECKS_MAX 64
-
 /* A client of `node drain --wait`, answered by requests_note(). */
 struct requests_waiter {
 	struct control_client *client; /* NULL: free */
@@ -64,8 +54,6 @@ struct requests_context {
 	int (*step)(void *arg, const struct event *ev);
 	/* takes effect after the response has been written */
 	void (*shutdown)(void *arg, bool flush);
-	/* Fills at most max findings, returns how many; NULL: no checks. */
-	unsigned (*doctor)(void *arg, struct requests_check *out, unsigned max);
 
 	/* requests' own; zero at start */
 	struct requests_waiter waiting[CONTROL_CLIENTS_MAX];

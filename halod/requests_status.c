@@ -3,8 +3,10 @@
 #include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
+#include "io/host.h"
 #include "requests_impl.h"
 #include "view.h"
 
@@ -208,22 +210,24 @@ json_t *request_stats(struct requests_context *ctx, json_t *args,
 json_t *request_doctor(struct requests_context *ctx, json_t *args,
 		       struct control_client *client)
 {
-	static const char *const levels[] = {
-		[CHECK_OK] = "ok", [CHECK_WARN] = "warn", [CHECK_FAIL] = "fail"
-	};
-	struct requests_check checks[REQUESTS_CHECKS_MAX] = { 0 };
+	static const char *const levels[] = { [HOST_OK] = "ok",
+					      [HOST_WARNING] = "warn",
+					      [HOST_PROBLEM] = "fail" };
 	json_t *result = request_result(), *list = json_array();
-	unsigned n = 0;
+	struct host_report *report = calloc(1, sizeof(*report));
 
-	if (ctx->doctor)
-		n = ctx->doctor(ctx->arg, checks, ARRAY_SIZE(checks));
-	for (unsigned i = 0; i < n; i++)
-		json_array_append_new(list,
-				      json_pack("{s:s, s:s, s:s, s:o}", "check",
-						checks[i].check, "level",
-						levels[checks[i].level], "text",
-						checks[i].text, "fix",
-						view_string(checks[i].fix)));
+	if (report)
+		host_check(report, ctx->conf, true);
+	for (unsigned i = 0; report && i < report->count; i++) {
+		const struct host_finding *f = &report->findings[i];
+
+		json_array_append_new(
+			list, json_pack("{s:s, s:s, s:o, s:o}", "check",
+					f->subject, "level", levels[f->level],
+					"text", view_string(f->text), "fix",
+					view_string(f->fix)));
+	}
+	free(report);
 	view_add(result, json_pack("{s:o}", "checks", list));
 	return result;
 }

@@ -81,16 +81,6 @@ static void stop(void *arg, bool flush)
 	w->stopped = flush ? 2 : 1;
 }
 
-static unsigned two_checks(void *arg, struct requests_check *out, unsigned max)
-{
-	out[0] = (struct requests_check){ CHECK_OK, "forwarding", "is on", "" };
-	out[1] = (struct requests_check){ CHECK_FAIL, "rp_filter",
-					  "is strict on eth0",
-					  "sysctl net.ipv4.conf.eth0."
-					  "rp_filter=2" };
-	return 2;
-}
-
 static void beat(unsigned i)
 {
 	struct message_beat beat = { .seq = w->now_ns,
@@ -163,7 +153,6 @@ static void fill_context(struct requests_context *r, struct plane *plane)
 	r->now_ns = virtual_now;
 	r->step = step;
 	r->shutdown = stop;
-	r->doctor = two_checks;
 	r->table = table_new(ROUTES, 1);
 }
 
@@ -605,11 +594,21 @@ static void warnings_of_the_daemon_are_shown(void **state)
 	      { "degraded", "[\"198.18.0.100 is not here\"]" });
 }
 
-static void doctor_tells_the_findings(void **state)
+static void doctor_has_a_fix_for_what_is_wrong(void **state)
 {
-	CHECK("{'cmd':'doctor'}", { "checks/0/level", "\"ok\"" },
-	      { "checks/0/fix", "null" }, { "checks/1/level", "\"fail\"" },
-	      { "checks/1/check", "\"rp_filter\"" }, { "checks/2", "none" });
+	json_t *answer = ask("{'cmd':'doctor'}"), *check;
+	size_t i;
+
+	assert_true(json_array_size(json_object_get(answer, "checks")) > 0);
+	json_array_foreach(json_object_get(answer, "checks"), i, check)
+	{
+		bool ok = !strcmp(at(check, "level"), "\"ok\"");
+
+		assert_string_not_equal(at(check, "check"), "null");
+		assert_string_not_equal(at(check, "text"), "null");
+		assert_true(ok || strcmp(at(check, "fix"), "null"));
+	}
+	json_decref(answer);
 }
 
 static void stats_count_every_reason(void **state)
@@ -887,7 +886,7 @@ int main(void)
 		T(a_freeze_shows_in_status_until_it_is_thawed),
 		T(without_a_store_status_is_degraded),
 		T(warnings_of_the_daemon_are_shown),
-		T(doctor_tells_the_findings),
+		T(doctor_has_a_fix_for_what_is_wrong),
 		T(stats_count_every_reason),
 		T(shutdown_is_passed_on),
 		T(history_tells_what_happened),

@@ -72,11 +72,21 @@ static const char *print_routes(struct haloctl *ctl, const json_t *event,
 	return ", ";
 }
 
+/* Unless why begins with the same word. */
+static const char *reason_of(const json_t *event)
+{
+	const char *reason = print_text(event, "reason");
+
+	return strncmp(print_text(event, "why"), reason, strlen(reason))
+		       ? reason
+		       : "";
+}
+
 static const char *print_details(struct haloctl *ctl, const json_t *event,
 				 const char *sep)
 {
 	long long slot = print_number(event, "slot");
-	const char *reason = print_text(event, "reason");
+	const char *reason = reason_of(event);
 	long long ms = print_number(event, "ms");
 	char text[PRINT_UNIT_MAX];
 

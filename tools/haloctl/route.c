@@ -160,16 +160,19 @@ int cmd_route_list(struct haloctl *ctl, int argc, char **argv)
 
 static void print_head(struct haloctl *ctl, const json_t *route)
 {
+	const char *node = print_text(route, "node");
 	const char *to = print_text(route, "to"), *label = "doors";
 	const json_t *door;
 	char left[PRINT_UNIT_MAX];
 	size_t i;
 
 	print_field(ctl, "route", "%lld", print_number(route, "route"));
-	print_field(ctl, "node", "%s (slot %lld), since version %lld",
-		    or_nobody(print_text(route, "node")),
-		    print_number(route, "slot"),
-		    print_number(route, "since_version"));
+	if (*node)
+		print_field(ctl, "node", "%s (slot %lld), since version %lld",
+			    node, print_number(route, "slot"),
+			    print_number(route, "since_version"));
+	else
+		print_field(ctl, "node", "nobody");
 	if (*to)
 		print_field(ctl, "moving", "to %s (%s), at most %s more", to,
 			    print_text(route, "reason"),

@@ -63,12 +63,18 @@ static void print_nodes(struct haloctl *ctl, const json_t *answer)
 
 static void print_plane(struct haloctl *ctl, const json_t *plane)
 {
+	const char *name = print_text(plane, "name");
 	const char *detail = print_text(plane, "detail");
 	char flows[PRINT_UNIT_MAX], most[PRINT_UNIT_MAX];
 
-	print_field(ctl, "plane", "%s%s%s, %lld workers",
-		    print_text(plane, "name"), *detail ? ": " : "", detail,
-		    print_number(plane, "workers"));
+	/* a detail that begins with the name says it all */
+	if (strncmp(detail, name, strlen(name)))
+		print_field(ctl, "plane", "%s%s%s, %lld workers", name,
+			    *detail ? ": " : "", detail,
+			    print_number(plane, "workers"));
+	else
+		print_field(ctl, "plane", "%s, %lld workers", detail,
+			    print_number(plane, "workers"));
 	print_field(ctl, "", "%s of at most %s flows, %lld packets held",
 		    print_count(print_number(plane, "flows"), flows),
 		    print_count(print_number(plane, "flows_max"), most),

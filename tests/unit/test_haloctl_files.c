@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The commands of haloctl that need no daemon: keys and configurations. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char haloctl[4096];
+static char folder[64];
+static char output[16384];
+
+/* Runs haloctl with words, in which %s is the folder; its exit code. */
+static int run(const char *words)
+{
+	char *with_folder, *command;
+	FILE *pipe;
+	size_t n;
+	int status;
+
+	assert_true(asprintf(&with_folder, words, folder, folder) > 0);
+	assert_true(asprintf(&command, "'%s' %s 2>&1", haloctl, with_folder) >
+		    0);
+	pipe = popen(command, "r");
+	assert_non_null(pipe);
+	n = fread(output, 1, sizeof(output) - 1, pipe);
+	output[n] = 0;
+	status = pclose(pipe);
+	free(command);
+	free(with_folder);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static bool said(const char *text)
+{
+	if (strstr(output, text))
+		return true;
+	print_message("%s", output);
+	return false;
+}
+
+static void write_file(const char *name, const char *text)
+{
+	char path[128];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+}
+
+static int setup(void **state)
+{
+	strcpy(folder, "/tmp/halo-files-XXXXXX");
+	return mkdtemp(folder) ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+	char command[96];
+
+	snprintf(command, sizeof(command), "rm -r %s", folder);
+	return system(command);
+}
+
+static void a_key_is_made_listed_and_revoked(void **state)
+{
+	char path[128];
+	struct stat st;
+
+	assert_int_equal(run("key new web-1 --keys %s/keys"), 0);
+	assert_true(said("/keys/web-1\n"));
+	snprintf(path, sizeof(path), "%s/keys/web-1", folder);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+	assert_int_equal(run("key new 'app-*' --keys %s/keys"), 0);
+	assert_int_equal(run("-j key list --keys %s/keys"), 0);
+	assert_true(said("{\"schema\":1,\"keys\":[{\"name\":"));
+	assert_true(said("\"name\":\"web-1\""));
+	assert_true(said("\"name\":\"app-*\""));
+	assert_int_equal(run("key rm web-1 --keys %s/keys"), 0);
+	assert_int_equal(run("key list --keys %s/keys"), 0);
+	assert_null(strstr(output, "web-1"));
+}
+
+static void a_key_is_not_overwritten(void **state)
+{
+	assert_int_equal(run("key new web-1 --keys %s/keys"), 0);
+	assert_int_equal(run("key new web-1 --keys %s/keys"), 1);
+	assert_true(said("there is one of this name"));
+}
+
+static void a_key_that_is_not_there_is_not_found(void **state)
+{
+	assert_int_equal(run("key rm web-1 --keys %s"), 4);
+}
+
+static void the_configuration_says_where_keys_are(void **state)
+{
+	char text[400];
+
+	snprintf(text, sizeof(text),
+		 "routes = 24;\nvirtual-address = [ \"198.18.0.100\" ];\n"
+		 "services = ( { name = \"browser\"; listen = 8001; } );\n"
+		 "agents = { listen = \"198.19.0.1:7460\"; keys = \"%s/k\"; "
+		 "};\n",
+		 folder);
+	write_file("halod.conf", text);
+	assert_int_equal(run("config check %s/halod.conf"), 0);
+	assert_true(said("good"));
+	assert_int_equal(run("key new web-1 --config %s/halod.conf"), 0);
+	assert_int_equal(run("key list --keys %s/k"), 0);
+	assert_true(said("web-1"));
+}
+
+static void all_errors_of_a_configuration_are_told(void **state)
+{
+	write_file("halod.conf", "routes = 0;\nreserv = 1;\nplane = \"x\";\n");
+	assert_int_equal(run("config check %s/halod.conf"), 1);
+	assert_true(said("halod.conf:1: error: "));
+	assert_true(said("halod.conf:2: error: "));
+	assert_true(said("halod.conf:3: error: "));
+	assert_int_equal(run("-j config check %s/halod.conf"), 1);
+	assert_true(said("\"good\":false"));
+	assert_true(said("\"line\":2,\"level\":\"error\""));
+}
+
+static void the_version_is_told(void **state)
+{
+	assert_int_equal(run("--version"), 0);
+	assert_true(said("haloctl "));
+	assert_int_equal(run("-V"), 0);
+}
+
+/* build/tests/unit/test_x → build/haloctl */
+static void find_haloctl(void)
+{
+	ssize_t n = readlink("/proc/self/exe", haloctl, sizeof(haloctl) - 16);
+
+	haloctl[n > 0 ? n : 0] = 0;
+	for (unsigned i = 0; i < 3 && strrchr(haloctl, '/'); i++)
+		*strrchr(haloctl, '/') = 0;
+	strcat(haloctl, "/haloctl");
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(a_key_is_made_listed_and_revoked),
+		T(a_key_is_not_overwritten),
+		T(a_key_that_is_not_there_is_not_found),
+		T(the_configuration_says_where_keys_are),
+		T(all_errors_of_a_configuration_are_told),
+		T(the_version_is_told),
+	};
+
+	find_haloctl();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
