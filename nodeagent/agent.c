@@ -61,6 +61,7 @@ struct agent *agent_new(const struct agent_conf *conf)
 	a->rng = conf->seed | 1;
 	a->backoff_ns = AGENT_BACKOFF_MIN_NS;
 	a->lease_ns = TIME_NEVER;
+	a->retry_ns = TIME_NEVER; /* until INPUT_START */
 	return a;
 }
 

@@ -20,6 +20,9 @@
 #include "link.h"
 
 #define REALTIME_PRIORITY 40
+/* For the first results of the checks: a node whose server is down should say
+ * so in its HELLO, not be given routes and then lose them. */
+#define FIRST_CHECKS_S 2.
 
 struct session {
 	struct ev_loop *loop;
@@ -32,6 +35,7 @@ struct session {
 	struct command *command;
 	struct clock_timer timer;
 	ev_signal term, interrupt;
+	ev_timer start;
 	bool stepping;
 	unsigned n_done; /* handovers to finish after this step */
 	uint32_t done[AGENT_HANDOVERS_MAX];
@@ -163,10 +167,21 @@ static void on_closed(void *arg, const char *why)
 	step_simple(s, INPUT_DISCONNECTED);
 }
 
+static void on_start(struct ev_loop *loop, ev_timer *timer, int revents)
+{
+	step_simple(timer->data, INPUT_START);
+}
+
 static void on_health(void *arg, enum node_health health)
 {
-	step(arg,
+	struct session *s = arg;
+
+	step(s,
 	     &(struct agent_input){ .type = INPUT_HEALTH, .health = health });
+	if (!ev_is_active(&s->start))
+		return;
+	ev_timer_stop(s->loop, &s->start);
+	step_simple(s, INPUT_START);
 }
 
 static void on_events_line(void *arg, const char *line)
@@ -313,8 +328,12 @@ int session_open(struct session **out, struct ev_loop *loop,
 
 void session_run(struct session *s)
 {
-	step_simple(s, INPUT_START);
+	ev_timer_init(&s->start, on_start,
+		      s->options->n_checks ? FIRST_CHECKS_S : 0., 0.);
+	s->start.data = s;
+	ev_timer_start(s->loop, &s->start);
 	ev_run(s->loop, 0);
+	ev_timer_stop(s->loop, &s->start);
 }
 
 void session_free(struct session *s)

@@ -186,6 +186,16 @@ static void it_connects_and_says_who_it_is(void **state)
 	assert_int_equal(hello->hello.instance, 7);
 }
 
+static void before_it_is_started_it_does_nothing(void **state)
+{
+	struct world *w = *state;
+
+	step(w, &(struct agent_input){ .type = INPUT_HEALTH,
+				       .health = HEALTH_UP });
+	assert_int_equal(w->out.count, 0);
+	assert_int_equal(agent_deadline(w->agent), TIME_NEVER);
+}
+
 static void its_first_beat_follows_the_welcome(void **state)
 {
 	struct world *w = *state;
@@ -521,6 +531,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		FRESH(it_connects_and_says_who_it_is),
+		FRESH(before_it_is_started_it_does_nothing),
 		FRESH(its_first_beat_follows_the_welcome),
 		SERVING(it_beats_once_an_interval),
 		SERVING(late_beats_are_not_made_up_for),
