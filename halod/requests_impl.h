@@ -11,7 +11,7 @@
 /* Answers stay small so that no beat waits for them: haloctl asks again, from
  * the "next" of the answer. */
 #define PAGE_NODES  256
-#define PAGE_ROUTES 2048
+#define PAGE_ROUTES 1024
 #define PAGE_EVENTS 500
 #define FLOWS_SHOWN 1000
 

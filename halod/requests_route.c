@@ -8,7 +8,7 @@
 #include "requests_impl.h"
 #include "view.h"
 
-#define WHY_SEARCH 2000 /* events looked through for the last move */
+#define WHY_SEARCH 500 /* events looked through for the last move */
 
 static bool same_place(const struct route_view *a, const struct route_view *b)
 {

@@ -26,6 +26,7 @@ static struct world {
 	struct conf conf;
 	struct requests_context requests;
 	struct effects *fx;
+	unsigned routes;
 	uint64_t now_ns, seq;
 	unsigned n_nodes;
 	char names[8][NODE_NAME_MAX];
@@ -133,7 +134,7 @@ static void fill_conf(struct conf *conf)
 {
 	const uint8_t vip[4] = { 198, 18, 0, 100 };
 
-	conf->routes = ROUTES;
+	conf->routes = w->routes;
 	conf->vip[FAMILY_V4] = addr_v4(vip);
 	conf->n_services = 2;
 	conf->services[0] = (struct conf_service){ .name = "browser",
@@ -153,12 +154,12 @@ static void fill_context(struct requests_context *r, struct plane *plane)
 	r->now_ns = virtual_now;
 	r->step = step;
 	r->shutdown = stop;
-	r->table = table_new(ROUTES, 1);
+	r->table = table_new(w->routes, 1);
 }
 
-static int setup(void **state)
+static int setup_sized(unsigned routes)
 {
-	const struct cluster_conf cc = { .routes = ROUTES,
+	const struct cluster_conf cc = { .routes = routes,
 					 .interval_ns = 200 * NS_PER_MS,
 					 .miss = 5,
 					 .settle_ns = 500 * NS_PER_MS,
@@ -168,11 +169,12 @@ static int setup(void **state)
 					 .hold_down_max_ns = 300 * NS_PER_S,
 					 .restart_grace_ns = 10 * NS_PER_S,
 					 .panic = 0.5 };
-	struct plane_conf plane_conf = { .engine.routes = ROUTES };
+	struct plane_conf plane_conf = { .engine.routes = (uint16_t)routes };
 	struct plane *plane;
 	char err[200];
 
 	w = calloc(1, sizeof(*w));
+	w->routes = routes;
 	w->now_ns = 1000 * NS_PER_S;
 	fill_conf(&w->conf);
 	strcpy(w->folder, "/tmp/halo-requests-XXXXXX");
@@ -186,6 +188,16 @@ static int setup(void **state)
 	w->fx = effects_new();
 	w->requests.cluster = cluster_new(&cc, w->now_ns);
 	return store_open(&w->requests.store, w->db, err, sizeof(err));
+}
+
+static int setup(void **state)
+{
+	return setup_sized(ROUTES);
+}
+
+static int setup_largest(void **state)
+{
+	return setup_sized(ROUTES_MAX);
 }
 
 static int teardown(void **state)
@@ -492,6 +504,68 @@ static void a_page_beyond_the_end_is_empty(void **state)
 	CHECK("{'cmd':'route.list','from':-1}", { "routes", "[]" });
 	CHECK("{'cmd':'route.list','from':24}", { "routes/0/first", "24" },
 	      { "routes/0/last", "24" });
+}
+
+/* Follows "next"; how many items came, of at most most_page a page. */
+static unsigned count_pages(const char *cmd, const char *list,
+			    unsigned most_page)
+{
+	unsigned count = 0, pages = 0;
+	json_int_t next = 0;
+
+	do {
+		uint64_t start_ns = clock_monotonic_ns();
+		char request[100];
+		json_t *answer;
+		size_t n;
+
+		snprintf(request, sizeof(request), "{'cmd':'%s'", cmd);
+		if (next)
+			snprintf(request + strlen(request), 40, ",'from':%lld",
+				 (long long)next);
+		strcat(request, "}");
+		answer = ask(request);
+		n = json_array_size(json_object_get(answer, list));
+		assert_true(n <= most_page);
+		count += (unsigned)n;
+		next = json_integer_value(json_object_get(answer, "next"));
+		json_decref(answer);
+		print_message("# %s: %u us\n", cmd,
+			      (unsigned)((clock_monotonic_ns() - start_ns) /
+					 NS_PER_US));
+	} while (next && ++pages < 100);
+	return count;
+}
+
+static void the_largest_cluster_comes_in_pages(void **state)
+{
+	struct event tick = { .type = EVENT_TICK };
+
+	for (unsigned i = 0; i < NODES_MAX; i++) {
+		struct message_hello hello = { .instance = i + 1,
+					       .health = HEALTH_UP };
+		struct event ev = { .type = EVENT_HELLO,
+				    .link = i + 1,
+				    .hello = &hello };
+		const uint8_t bytes[4] = { 198, 19, (uint8_t)(i >> 8),
+					   (uint8_t)i };
+
+		snprintf(hello.name, sizeof(hello.name), "n%u", i);
+		hello.addr[FAMILY_V4] = addr_v4(bytes);
+		assert_int_equal(step(NULL, &ev), 0);
+	}
+	for (unsigned round = 0; round < 5; round++) {
+		w->now_ns += 150 * NS_PER_MS;
+		for (unsigned i = 0; i < NODES_MAX; i++)
+			beat(i);
+		step(NULL, &tick);
+	}
+	assert_int_equal(count_pages("node.list", "nodes", 256), NODES_MAX);
+	assert_true(count_pages("route.list", "routes", 1024) > ROUTES_MAX / 2);
+	CHECK("{'cmd':'node.drain','name':'n0','dry_run':true}",
+	      { "moved", "30" });
+	CHECK("{'cmd':'route.why','route':'65535'}",
+	      { "routes/0/route", "65535" });
 }
 
 static void a_rehearsed_drain_moves_nothing(void **state)
@@ -878,6 +952,9 @@ int main(void)
 		T(bad_arguments_are_usage_errors),
 		T(an_unknown_node_is_not_found),
 		T(a_page_beyond_the_end_is_empty),
+		cmocka_unit_test_setup_teardown(
+			the_largest_cluster_comes_in_pages, setup_largest,
+			teardown),
 		T(a_rehearsed_drain_moves_nothing),
 		T(a_rehearsed_drain_of_the_last_node_leads_to_nobody),
 		T(a_drain_hands_the_routes_to_others),
