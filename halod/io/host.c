@@ -33,8 +33,8 @@ find(struct host_report *out, enum host_level level, const char *subject,
 	return f;
 }
 
-__attribute__((format(printf, 2, 3))) static void
-remedy(struct host_finding *f, const char *fmt, ...)
+__attribute__((format(printf, 2, 3))) static void remedy(struct host_finding *f,
+							 const char *fmt, ...)
 {
 	va_list args;
 
@@ -143,8 +143,8 @@ static bool is_strict(const char *device, long all)
 	return (own > all ? own : all) == 1;
 }
 
-static void check_reverse_path(struct host_report *out,
-			       const struct conf *conf, bool running)
+static void check_reverse_path(struct host_report *out, const struct conf *conf,
+			       bool running)
 {
 	struct if_nameindex *list = if_nameindex();
 	long all = reverse_path_filter("all");
@@ -161,9 +161,11 @@ static void check_reverse_path(struct host_report *out,
 		remedy(find(out, HOST_WARNING, "rp_filter",
 			    "strict on %u devices, %s among them: packets of "
 			    "those whom this host would answer elsewhere are "
-			    "dropped there", strict, first),
+			    "dropped there",
+			    strict, first),
 		       "where routes are not symmetric: "
-		       "sysctl -w net.ipv4.conf.%s.rp_filter=2", first);
+		       "sysctl -w net.ipv4.conf.%s.rp_filter=2",
+		       first);
 	else
 		find(out, HOST_OK, "rp_filter", "not strict");
 	if (list)
@@ -201,7 +203,8 @@ static void check_virtual_address(struct host_report *out,
 		else
 			remedy(find(out, HOST_WARNING, "virtual address",
 				    "%s is not on this host (it may come by "
-				    "VRRP)", text),
+				    "VRRP)",
+				    text),
 			       "ip addr add %s/%d dev lo", text,
 			       i == FAMILY_V4 ? 32 : 128);
 	}
@@ -249,10 +252,12 @@ static void check_ephemeral_ports(struct host_report *out,
 		if (port <= last)
 			remedy(find(out, HOST_WARNING, "door ports",
 				    "%u-%u of service %s overlap the ephemeral "
-				    "range %u-%u", first, last,
-				    conf->services[i].name, low, high),
+				    "range %u-%u",
+				    first, last, conf->services[i].name, low,
+				    high),
 			       "add %u-%u to the sysctl "
-			       "net.ipv4.ip_local_reserved_ports", first, last);
+			       "net.ipv4.ip_local_reserved_ports",
+			       first, last);
 		else
 			find(out, HOST_OK, "door ports",
 			     "%u-%u of service %s are not ephemeral", first,
@@ -268,8 +273,8 @@ static void check_queue_kind(struct host_report *out)
 
 	if (!ret)
 		find(out, HOST_OK, "nfqueue", "by %s",
-		     how == RULES_NFT_QUEUE ? "nft's queue statement" :
-					      "xtables' NFQUEUE target");
+		     how == RULES_NFT_QUEUE ? "nft's queue statement"
+					    : "xtables' NFQUEUE target");
 	else
 		remedy(find(out, HOST_PROBLEM, "nfqueue", "%s", err),
 		       "modprobe nft_queue nfnetlink_queue");
@@ -290,9 +295,10 @@ static void check_queues(struct host_report *out, const struct conf *conf,
 		else
 			remedy(find(out, HOST_PROBLEM, "queue number",
 				    "%u is taken (netlink port %u, mostly a "
-				    "process id)", queue, c.port),
-			       "end that program, or nfqueue = { queue = … } in "
-			       "the configuration");
+				    "process id)",
+				    queue, c.port),
+			       "end that program, or set nfqueue.queue to a "
+			       "free number");
 	}
 }
 
@@ -312,7 +318,8 @@ static void judge_chain(void *arg, const struct nft_base_chain *c)
 	s->dropping++;
 	remedy(find(s->out, HOST_WARNING, "firewall",
 		    "chain %s %s %s drops what no rule of it accepts; HaloD's "
-		    "packets pass it untracked", c->family, c->table, c->name),
+		    "packets pass it untracked",
+		    c->family, c->table, c->name),
 	       "nft insert rule %s %s %s ct state untracked accept", c->family,
 	       c->table, c->name);
 }
@@ -348,12 +355,12 @@ static void check_conntrack(struct host_report *out, const struct conf *conf,
 
 void host_check(struct host_report *out, const struct conf *conf, bool running)
 {
-	static void (*const checks[])(struct host_report *,
-				      const struct conf *, bool) = {
-		check_rights,	      check_forwarding,
-		check_reverse_path,   check_virtual_address,
+	static void (*const checks[])(struct host_report *, const struct conf *,
+				      bool) = {
+		check_rights,	       check_forwarding,
+		check_reverse_path,    check_virtual_address,
 		check_ephemeral_ports, check_queues,
-		check_firewall,	      check_conntrack,
+		check_firewall,	       check_conntrack,
 	};
 
 	out->count = 0;

@@ -346,7 +346,8 @@ struct nfq_stats nfq_stats(const struct nfq *q)
 
 int nfq_counters(uint16_t queue, struct nfq_counters *out)
 {
-	FILE *f = fopen("/proc/thread-self/net/netfilter/nfnetlink_queue", "re");
+	FILE *f =
+		fopen("/proc/thread-self/net/netfilter/nfnetlink_queue", "re");
 	struct nfq_counters c;
 	unsigned number;
 	int err = -ENOENT;
@@ -354,9 +355,9 @@ int nfq_counters(uint16_t queue, struct nfq_counters *out)
 	if (!f)
 		return -ENOENT;
 	/* number port waiting copy_mode copy_range lost_queue lost_socket … */
-	while (err && fscanf(f, "%u %u %u %*u %*u %lu %lu%*[^\n]", &number,
-			     &c.port, &c.waiting, &c.lost_queue,
-			     &c.lost_socket) == 5) {
+	while (err &&
+	       fscanf(f, "%u %u %u %*u %*u %lu %lu%*[^\n]", &number, &c.port,
+		      &c.waiting, &c.lost_queue, &c.lost_socket) == 5) {
 		if (number == queue) {
 			*out = c;
 			err = 0;

@@ -57,8 +57,8 @@ struct nfq_stats nfq_stats(const struct nfq *q);
 
 /* The kernel's own account of a queue of this network namespace. */
 struct nfq_counters {
-	uint32_t port;	  /* netlink port of who has it, mostly a pid */
-	uint32_t waiting; /* packets without a verdict */
+	uint32_t port;	      /* netlink port of who has it, mostly a pid */
+	uint32_t waiting;     /* packets without a verdict */
 	uint64_t lost_queue;  /* more than max_len waited */
 	uint64_t lost_socket; /* the socket's buffer was full */
 };

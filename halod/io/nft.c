@@ -183,8 +183,7 @@ static struct nftnl_rule *xt_queue_rule(const char *table, const char *chain,
 	return r;
 }
 
-void nft_insert_xt_queue(struct nft_batch *b, const char *chain,
-			 uint16_t queue)
+void nft_insert_xt_queue(struct nft_batch *b, const char *chain, uint16_t queue)
 {
 	struct nftnl_rule *r = xt_queue_rule(b->table, chain, queue);
 	struct nlmsghdr *nlh;
@@ -203,8 +202,8 @@ void nft_insert_xt_queue(struct nft_batch *b, const char *chain,
 
 static int open_socket(struct mnl_socket **out)
 {
-	struct mnl_socket *nl = mnl_socket_open2(NETLINK_NETFILTER,
-						 SOCK_CLOEXEC);
+	struct mnl_socket *nl =
+		mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
 	int size = SEND_BUFFER, err;
 
 	if (!nl)
@@ -294,8 +293,8 @@ static int receive_dump(struct mnl_socket *nl, mnl_cb_t cb, void *arg)
 	while (ret > MNL_CB_STOP) {
 		ssize_t got = mnl_socket_recvfrom(nl, buf, RECEIVE_LEN);
 
-		ret = got < 0 ? MNL_CB_ERROR :
-				mnl_cb_run(buf, (size_t)got, DUMP_SEQ,
+		ret = got < 0 ? MNL_CB_ERROR
+			      : mnl_cb_run(buf, (size_t)got, DUMP_SEQ,
 					   mnl_socket_get_portid(nl), cb, arg);
 	}
 	ret = ret < 0 ? -errno : 0;
@@ -369,8 +368,8 @@ static void visit_chain(const struct chain_visitor *v,
 			const struct nftnl_chain *c)
 {
 	struct nft_base_chain view = {
-		.family = family_name(
-			nftnl_chain_get_u32(c, NFTNL_CHAIN_FAMILY)),
+		.family =
+			family_name(nftnl_chain_get_u32(c, NFTNL_CHAIN_FAMILY)),
 		.table = nftnl_chain_get_str(c, NFTNL_CHAIN_TABLE),
 		.name = nftnl_chain_get_str(c, NFTNL_CHAIN_NAME),
 		.type = nftnl_chain_get_str(c, NFTNL_CHAIN_TYPE),

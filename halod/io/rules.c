@@ -10,8 +10,8 @@
 
 #include "io/nft.h"
 
-#define TABLE "halod"
-#define PROBE_TABLE "halod_probe"
+#define TABLE	       "halod"
+#define PROBE_TABLE    "halod_probe"
 #define CHAIN_NAME_MAX 24
 
 /* What nft calls things in each family, and where the packet that an ICMP error
@@ -161,7 +161,8 @@ static void put_from_nodes(FILE *f, const struct engine_conf *c,
 static void put_prerouting(FILE *f, const struct rules_conf *c)
 {
 	fputs("chain prerouting {\n"
-	      "type filter hook prerouting priority raw; policy accept;\n", f);
+	      "type filter hook prerouting priority raw; policy accept;\n",
+	      f);
 	for (unsigned i = 0; i < FAMILIES; i++) {
 		const struct addr *vip = &c->engine->vip[i];
 
@@ -176,9 +177,11 @@ static void put_prerouting(FILE *f, const struct rules_conf *c)
 
 static void put_output(FILE *f, const struct rules_conf *c)
 {
-	fprintf(f, "chain output {\n"
-		   "type filter hook output priority raw; policy accept;\n"
-		   "meta mark 0x%x notrack\n", c->mark);
+	fprintf(f,
+		"chain output {\n"
+		"type filter hook output priority raw; policy accept;\n"
+		"meta mark 0x%x notrack\n",
+		c->mark);
 	for (unsigned i = 0; i < FAMILIES; i++)
 		if (addr_is_set(&c->engine->vip[i]))
 			fprintf(f, "%s %s @%s notrack\n",
@@ -191,9 +194,11 @@ static void put_postrouting(FILE *f, const struct rules_conf *c)
 {
 	char then[32];
 
-	fprintf(f, "chain postrouting {\n"
-		   "type filter hook postrouting priority raw; policy accept;\n"
-		   "meta mark 0x%x accept\n", c->mark);
+	fprintf(f,
+		"chain postrouting {\n"
+		"type filter hook postrouting priority raw; policy accept;\n"
+		"meta mark 0x%x accept\n",
+		c->mark);
 	for (unsigned i = 0; i < FAMILIES; i++) {
 		if (!addr_is_set(&c->engine->vip[i]))
 			continue;
@@ -285,7 +290,8 @@ static int probe_xt_queue(char *err, unsigned err_size)
 {
 	struct nft_batch b;
 	int ret = run("add table inet " PROBE_TABLE "\n"
-		      "add chain inet " PROBE_TABLE " c\n", err, err_size);
+		      "add chain inet " PROBE_TABLE " c\n",
+		      err, err_size);
 
 	if (ret)
 		return ret;
@@ -293,9 +299,11 @@ static int probe_xt_queue(char *err, unsigned err_size)
 	nft_insert_xt_queue(&b, "c", 0);
 	ret = nft_commit(&b);
 	if (ret)
-		snprintf(err, err_size, "this kernel has neither nft's queue "
+		snprintf(err, err_size,
+			 "this kernel has neither nft's queue "
 			 "statement nor xtables' NFQUEUE target: %s; "
-			 "load nft_queue or xt_NFQUEUE", strerror(-ret));
+			 "load nft_queue or xt_NFQUEUE",
+			 strerror(-ret));
 	run("delete table inet " PROBE_TABLE "\n", (char[128]){ 0 }, 128);
 	return ret;
 }

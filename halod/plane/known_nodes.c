@@ -75,6 +75,15 @@ static void keep_or_forget(struct change *c, const struct known_node *k,
 		c->nodes[c->n_nodes++] = kept;
 }
 
+/* Which list has the lower address at its head: < 0 known, > 0 serving. */
+static int cmp_heads(const struct known_nodes *k, unsigned i,
+		     const struct addr *serving, unsigned n_left)
+{
+	if (i == k->count)
+		return 1;
+	return n_left ? addr_cmp(&k->nodes[i].addr, serving) : -1;
+}
+
 /* Both lists ascend: one walk along them. */
 static void merge(struct change *c, const struct known_nodes *k,
 		  const struct addr *serving, unsigned n_serving,
@@ -83,9 +92,7 @@ static void merge(struct change *c, const struct known_nodes *k,
 	unsigned i = 0, j = 0;
 
 	while (i < k->count || j < n_serving) {
-		int order = i == k->count ? 1 :
-			    j == n_serving ? -1 :
-			    addr_cmp(&k->nodes[i].addr, &serving[j]);
+		int order = cmp_heads(k, i, serving + j, n_serving - j);
 
 		if (order < 0) {
 			keep_or_forget(c, &k->nodes[i++], now_ns);
@@ -95,15 +102,16 @@ static void merge(struct change *c, const struct known_nodes *k,
 			c->add[c->n_add++] = serving[j];
 		else
 			i++;
-		c->nodes[c->n_nodes++] = (struct known_node){ serving[j++],
-							      TIME_NEVER };
+		c->nodes[c->n_nodes++] =
+			(struct known_node){ serving[j++], TIME_NEVER };
 	}
 }
 
 static int write_all(const struct change *c)
 {
 	struct addr *all = calloc(c->n_nodes + 1, sizeof(*all));
-	struct rules_nodes n = { .add = all, .n_add = c->n_nodes,
+	struct rules_nodes n = { .add = all,
+				 .n_add = c->n_nodes,
 				 .replace = true };
 	int err;
 
@@ -118,7 +126,8 @@ static int write_all(const struct change *c)
 
 static int write_difference(const struct change *c)
 {
-	struct rules_nodes n = { .add = c->add, .n_add = c->n_add,
+	struct rules_nodes n = { .add = c->add,
+				 .n_add = c->n_add,
 				 .remove = c->remove,
 				 .n_remove = c->n_remove };
 
@@ -151,8 +160,8 @@ out:
 int known_nodes_update(struct known_nodes *k, const struct table *t,
 		       uint64_t now_ns)
 {
-	struct addr *serving = calloc((size_t)t->seats * FAMILIES + 1,
-				      sizeof(*serving));
+	struct addr *serving =
+		calloc((size_t)t->seats * FAMILIES + 1, sizeof(*serving));
 	int err;
 
 	if (!serving)

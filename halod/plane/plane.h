@@ -67,7 +67,8 @@ struct plane_ops {
 	/* New connections to the routes wait, or wait no longer. On return it
 	 * is in force on every worker. */
 	int (*hold)(struct plane *p, const struct route_set *routes, bool on);
-	/* In the background; PLANE_FLOWS_ENDED tells. See engine_end_flows(). */
+	/* In the background; PLANE_FLOWS_ENDED tells. See engine_end_flows().
+	 */
 	int (*end_flows)(struct plane *p, uint32_t tag,
 			 const struct route_set *routes, bool forced);
 	/* At most max; returns how many, or -errno. */

@@ -28,7 +28,7 @@
 struct plane {
 	struct engine_conf engine; /* what each worker has */
 	struct rules_conf rules;
-	int n_rules; /* as written; else somebody has meddled */
+	int n_rules;		/* as written; else somebody has meddled */
 	int watch_fd, event_fd; /* event_fd: of events and watch_fd */
 	struct known_nodes nodes;
 	struct event_queue events;
@@ -40,11 +40,14 @@ struct plane {
 static int refuse(int err, uint16_t queue, char *text, unsigned size)
 {
 	if (err == -EBUSY)
-		snprintf(text, size, "NFQUEUE %u is taken by another program "
+		snprintf(text, size,
+			 "NFQUEUE %u is taken by another program "
 			 "(see /proc/net/netfilter/nfnetlink_queue): end it or "
-			 "set nfqueue.queue to a free number", queue);
+			 "set nfqueue.queue to a free number",
+			 queue);
 	else if (err == -EPERM)
-		snprintf(text, size, "the nfqueue plane needs CAP_NET_ADMIN "
+		snprintf(text, size,
+			 "the nfqueue plane needs CAP_NET_ADMIN "
 			 "and CAP_NET_RAW: run halod as root or give it both");
 	else
 		snprintf(text, size, "NFQUEUE %u: %s", queue, strerror(-err));
@@ -89,8 +92,8 @@ static unsigned share(unsigned limit, unsigned workers)
 
 static struct plane *new_plane(const struct plane_conf *conf)
 {
-	struct plane *p = calloc(1, sizeof(*p) + conf->workers *
-						 sizeof(*p->workers));
+	struct plane *p =
+		calloc(1, sizeof(*p) + conf->workers * sizeof(*p->workers));
 
 	if (!p)
 		return NULL;
@@ -335,9 +338,9 @@ static int nfqueue_stats(struct plane *p, struct plane_stats *out)
 	on_each_worker(p, collect_stats, &sum);
 	collect_losses(p, &sum);
 	snprintf(sum.detail, sizeof(sum.detail), "%s",
-		 p->rules.how == RULES_NFT_QUEUE ?
-			 "nft queue" :
-			 "xt NFQUEUE (no nft queue here)");
+		 p->rules.how == RULES_NFT_QUEUE
+			 ? "nft queue"
+			 : "xt NFQUEUE (no nft queue here)");
 	*out = sum;
 	return 0;
 }

@@ -67,7 +67,8 @@ static int null_hold(struct plane *p, const struct route_set *routes, bool on)
 static int null_end_flows(struct plane *p, uint32_t tag,
 			  const struct route_set *routes, bool forced)
 {
-	struct plane_event ev = { .type = PLANE_FLOWS_ENDED, .tag = tag,
+	struct plane_event ev = { .type = PLANE_FLOWS_ENDED,
+				  .tag = tag,
 				  .ok = true };
 
 	p->ended++;

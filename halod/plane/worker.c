@@ -70,8 +70,9 @@ static void settle(void *arg, uint32_t id, enum verdict verdict,
 static void refused(void *arg, uint32_t tag, uint16_t route)
 {
 	struct worker *w = arg;
-	struct plane_event ev = { .type = PLANE_REFUSED, .tag = tag,
-				  .route = route, .count = 1 };
+	struct plane_event ev = {
+		.type = PLANE_REFUSED, .tag = tag, .route = route, .count = 1
+	};
 
 	event_queue_push(w->events, &ev);
 }
@@ -82,8 +83,8 @@ static void judge(struct worker *w, const struct nfq_packet *in,
 	struct packet p = {
 		.data = in->data,
 		.len = in->len,
-		.direction = in->hook == NF_INET_PRE_ROUTING ? FROM_CLIENT :
-							       FROM_NODE,
+		.direction = in->hook == NF_INET_PRE_ROUTING ? FROM_CLIENT
+							     : FROM_NODE,
 		.csum_not_ready = in->csum_not_ready,
 		.gso = in->gso,
 		.id = in->id,
@@ -213,8 +214,10 @@ static void *work(void *arg)
 
 static int new_engine(struct worker *w, const struct worker_conf *conf)
 {
-	struct engine_sink sink = { .send = send_packet, .settle = settle,
-				    .refused = refused, .arg = w };
+	struct engine_sink sink = { .send = send_packet,
+				    .settle = settle,
+				    .refused = refused,
+				    .arg = w };
 
 	w->engine = engine_new(conf->engine, &sink);
 	if (!w->engine)

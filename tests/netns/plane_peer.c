@@ -35,8 +35,7 @@ struct peers {
 
 static void say(const char *what, const char *more)
 {
-	printf("%llu %s %s\n", clock_monotonic_ns() / NS_PER_US, what,
-	       more);
+	printf("%llu %s %s\n", clock_monotonic_ns() / NS_PER_US, what, more);
 	fflush(stdout);
 }
 

@@ -19,10 +19,16 @@ static int setup(void **state)
 	static struct fixture f;
 
 	f = (struct fixture){
-		.engine = { .routes = 24, .n_services = 2, .seed = 0x5eed,
-			    .services = { { "browser", 8001, IPPROTO_TCP, false },
-					  { "app", 9001, IPPROTO_TCP, false } } },
-		.conf = { .queue = 5, .workers = 1, .mark = 0x48616c6f,
+		.engine = { .routes = 24,
+			    .n_services = 2,
+			    .seed = 0x5eed,
+			    .services = { { "browser", 8001, IPPROTO_TCP,
+					    false },
+					  { "app", 9001, IPPROTO_TCP,
+					    false } } },
+		.conf = { .queue = 5,
+			  .workers = 1,
+			  .mark = 0x48616c6f,
 			  .how = RULES_NFT_QUEUE },
 	};
 	f.conf.engine = &f.engine;
@@ -44,9 +50,8 @@ static bool says(const struct fixture *f, const char *line)
 
 static void doors_lead_past_conntrack_to_the_worker(void **state)
 {
-	assert_true(says(*state,
-			 "ip daddr 198.18.0.100 tcp dport { 8001-8024, "
-			 "9001-9024 } notrack goto from_client_ip\n"));
+	assert_true(says(*state, "ip daddr 198.18.0.100 tcp dport { 8001-8024, "
+				 "9001-9024 } notrack goto from_client_ip\n"));
 	assert_true(says(*state, "chain worker0 {\nqueue num 5\n}\n"));
 }
 
