@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "control/cluster_private.h"
 
-#include <errno.h>
 #include <string.h>
 
 /* Known, but neither connected nor serving nor awaited: free to be replaced. */
@@ -180,8 +179,6 @@ static int come_first(struct cluster *cl, const struct event *ev)
 		member_forget(cl, m);
 	}
 	m = member_new(cl, ev->hello->name);
-	if (!m)
-		return -ENOMEM;
 	take_hello(cl, m, ev);
 	admission_register(cl, m);
 	say_welcome(cl, m);

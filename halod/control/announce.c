@@ -12,7 +12,10 @@ static void say_moving(struct cluster *cl, uint64_t link,
 
 	m->id = h->id;
 	m->reason = h->reason;
+	/* 0 would say that it has happened */
 	m->deadline_ms = (uint32_t)((h->deadline_ns - cl->now) / NS_PER_MS);
+	if (!m->deadline_ms && !h->forced)
+		m->deadline_ms = 1;
 	m->routes = h->set;
 }
 

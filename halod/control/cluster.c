@@ -52,6 +52,7 @@ void cluster_free(struct cluster *cl)
 		return;
 	for (unsigned i = 0; i < cl->n_members; i++)
 		free(cl->members[i]);
+	free(cl->newcomer);
 	placement_free(cl->place);
 	table_put(cl->table);
 	table_put(cl->spare);
@@ -131,7 +132,9 @@ int cluster_prepare(struct cluster *cl, uint64_t now_ns, struct effects *fx)
 	cl->now = now_ns;
 	cl->fx = fx;
 	cl->refusal = NULL;
-	err = publish_prepare(cl);
+	err = member_prepare(cl);
+	if (!err)
+		err = publish_prepare(cl);
 	return err ? err : handover_prepare(cl);
 }
 
@@ -180,9 +183,23 @@ uint64_t cluster_deadline(const struct cluster *cl)
 	return silence < cl->timers_ns ? silence : cl->timers_ns;
 }
 
+/* Agents learn how to beat from WELCOME alone: they shall connect again. */
+static void have_all_reconnect(struct cluster *cl)
+{
+	for (unsigned i = cl->n_members; i-- > 0;) {
+		struct member *m = cl->members[i];
+
+		if (!m->node.link)
+			continue;
+		say_close(cl, m->node.link);
+		admission_link_ended(cl, m);
+	}
+}
+
 int cluster_reconf(struct cluster *cl, const struct cluster_conf *conf,
 		   uint64_t now_ns, struct effects *fx)
 {
+	bool beats_differ;
 	int err;
 
 	if (conf->routes != cl->conf.routes)
@@ -190,10 +207,11 @@ int cluster_reconf(struct cluster *cl, const struct cluster_conf *conf,
 	err = cluster_prepare(cl, now_ns, fx);
 	if (err)
 		return err;
+	beats_differ = conf->interval_ns != cl->conf.interval_ns ||
+		       conf->miss != cl->conf.miss;
 	cl->conf = *conf;
-	for (unsigned i = 0; i < cl->n_members; i++)
-		if (cl->members[i]->node.link)
-			say_welcome(cl, cl->members[i]);
+	if (beats_differ)
+		have_all_reconnect(cl);
 	cluster_conclude(cl);
 	return 0;
 }

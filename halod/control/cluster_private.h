@@ -81,7 +81,9 @@ struct cluster {
 	struct cluster_conf conf;
 	struct placement *place;
 	struct table *table; /* published */
-	struct table *spare; /* made before a step may need it */
+	/* made before a step may need them */
+	struct table *spare;
+	struct member *newcomer;
 
 	/* the step in hand */
 	uint64_t now;
@@ -140,6 +142,7 @@ int cluster_prepare(struct cluster *cl, uint64_t now_ns, struct effects *fx);
 void cluster_conclude(struct cluster *cl);
 
 /* member.c: nodes and how they are found */
+int member_prepare(struct cluster *cl);
 struct member *member_new(struct cluster *cl, const char *name);
 void member_forget(struct cluster *cl, struct member *m);
 struct member *member_by_name(const struct cluster *cl, const char *name);

@@ -2,6 +2,7 @@
 #include "control/cluster_private.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,15 +52,22 @@ static node_id free_id(const struct cluster *cl)
 	return id;
 }
 
-/* NULL: no memory. The caller has made sure of room. */
+/* Memory for one member_new(). */
+int member_prepare(struct cluster *cl)
+{
+	if (!cl->newcomer)
+		cl->newcomer = calloc(1, sizeof(*cl->newcomer));
+	return cl->newcomer ? 0 : -ENOMEM;
+}
+
+/* After member_prepare(); the caller has made sure of room. */
 struct member *member_new(struct cluster *cl, const char *name)
 {
 	const struct route_set none = { .count = 0 };
-	struct member *m = calloc(1, sizeof(*m)), **bucket;
+	struct member *m = cl->newcomer, **bucket;
 
-	assert(cl->n_members < NODES_MAX);
-	if (!m)
-		return NULL;
+	assert(m && cl->n_members < NODES_MAX);
+	cl->newcomer = NULL;
 	list_init(&m->age);
 	list_init(&m->queue);
 	m->digest = route_digest(&none);

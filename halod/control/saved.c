@@ -120,12 +120,14 @@ static int add_node(struct cluster *cl, const struct cluster_saved_node *n,
 		    struct places *slots, struct places *reserves)
 {
 	struct member *m;
+	int err;
 
 	if (!is_sound(cl, n) || cl->n_members == NODES_MAX)
 		return -EINVAL;
+	err = member_prepare(cl);
+	if (err)
+		return err;
 	m = member_new(cl, n->name);
-	if (!m)
-		return -ENOMEM;
 	member_set_tag(cl, m, n->tag);
 	memcpy(m->node.addr, n->addr, sizeof(m->node.addr));
 	m->node.instance = n->instance;
@@ -172,6 +174,7 @@ static int add_all(struct cluster *cl, const struct cluster_saved *saved)
 
 static void forget_all(struct cluster *cl)
 {
+	placement_restore(cl->place, NULL, 0, NULL, 0);
 	while (cl->n_members)
 		member_forget(cl, cl->members[cl->n_members - 1]);
 	cl->moves_due = cl->store_due = false;

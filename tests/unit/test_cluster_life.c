@@ -52,7 +52,7 @@ static void reserve_is_filled_before_a_second_slot(void **state)
 	struct fixture *f = *state;
 	struct cluster_conf conf = fixture_conf(24, 1);
 
-	assert_int_equal(cluster_reconf(f->cl, &conf, f->now, f->fx), 0);
+	fixture_reconf(f, &conf);
 	fixture_join(f, 3);
 	assert_int_equal(fixture_state(f, 0), NODE_ACTIVE);
 	assert_int_equal(fixture_state(f, 1), NODE_RESERVE);
@@ -373,6 +373,21 @@ static void tags_rotate_and_none_is_used_twice_at_a_time(void **state)
 	}
 }
 
+static void new_interval_reaches_agents_by_a_new_connection(void **state)
+{
+	struct fixture *f = *state;
+	struct cluster_conf conf = f->conf;
+
+	fixture_join(f, 2);
+	f->conf.interval_ns = conf.interval_ns = 50 * MS;
+	fixture_reconf(f, &conf);
+	assert_int_equal(f->agent[0].link, 0);
+	fixture_run(f, 2 * NS_PER_S);
+	assert_int_equal(f->agent[0].welcome.interval_us, 50000);
+	assert_int_equal(f->version, 1);
+	assert_int_equal(fixture_served(f, 0), 12);
+}
+
 #define life(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -400,6 +415,7 @@ int main(void)
 		life(leaver_hands_over_before_it_goes),
 		life(leaver_that_hangs_up_early_is_a_loss),
 		life(agent_that_ignores_its_routes_is_told_once_more),
+		life(new_interval_reaches_agents_by_a_new_connection),
 		life(tags_rotate_and_none_is_used_twice_at_a_time),
 	};
 

@@ -263,7 +263,7 @@ static void second_join_retargets_and_keeps_the_deadline(void **state)
 
 	conf.settle_ns = 100 * MS;
 	begin_with(f, 1);
-	cluster_reconf(f->cl, &conf, f->now, f->fx);
+	fixture_reconf(f, &conf);
 	fixture_start(f, 1);
 	fixture_run(f, 100 * MS);
 	cluster_route(f->cl, 24, &before);
@@ -286,7 +286,7 @@ answer_to_the_first_moving_counts_for_what_was_retargeted(void **state)
 
 	conf.settle_ns = 100 * MS;
 	begin_with(f, 1);
-	cluster_reconf(f->cl, &conf, f->now, f->fx);
+	fixture_reconf(f, &conf);
 	f->agent[0].answer_after = 150 * MS;
 	fixture_start(f, 1);
 	fixture_run(f, 100 * MS); /* MOVING to node 1 */

@@ -86,7 +86,7 @@ static void drain_undone_in_time_lets_routes_stay(void **state)
 	f->agent[1].answer_after = NEVER_ANSWERS;
 	fixture_join(f, 2);
 	tag = fixture_node(f, 1)->tag;
-	cluster_reconf(f->cl, &conf, f->now, f->fx);
+	fixture_reconf(f, &conf);
 	order(f, EVENT_DRAIN, 1);
 	fixture_run(f, 100 * MS);
 	order(f, EVENT_UNDRAIN, 1);
@@ -105,7 +105,7 @@ static void kept_flows_of_a_drain_live_until_its_deadline(void **state)
 			       .deadline_ns = 10 * NS_PER_S };
 
 	conf.keep = true;
-	cluster_reconf(f->cl, &conf, f->now, f->fx);
+	fixture_reconf(f, &conf);
 	fixture_join(f, 2);
 	fixture_step(f, &drain);
 	fixture_run(f, 9 * NS_PER_S);

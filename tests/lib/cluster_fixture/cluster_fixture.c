@@ -679,6 +679,19 @@ int fixture_order(struct fixture *f, enum event_type type, unsigned i)
 	return fixture_step(f, &ev);
 }
 
+void fixture_reconf(struct fixture *f, const struct cluster_conf *conf)
+{
+	int err;
+
+	effects_clear(f->fx);
+	err = cluster_reconf(f->cl, conf, f->now, f->fx);
+	promise(f, !err, "reconf: %s", strerror(-err));
+	f->conf = *conf;
+	for (unsigned i = 0; i < effects_count(f->fx); i++)
+		carry_out(f, effects_at(f->fx, i));
+	check(f);
+}
+
 static void lose_everything(struct fixture *f)
 {
 	for (unsigned i = 0; i < FIXTURE_AGENTS; i++)

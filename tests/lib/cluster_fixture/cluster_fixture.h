@@ -84,6 +84,7 @@ void fixture_kill_server(struct fixture *f, unsigned i);
 void fixture_heal_server(struct fixture *f, unsigned i);
 void fixture_goodbye(struct fixture *f, unsigned i);
 int fixture_order(struct fixture *f, enum event_type type, unsigned i);
+void fixture_reconf(struct fixture *f, const struct cluster_conf *conf);
 /* halod is gone and back: by save and restore. */
 void fixture_restart(struct fixture *f);
 
