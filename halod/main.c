@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "conf/conf.h"
 #include "daemon.h"
+#include "io/host.h"
 
 #define DEFAULT_CONF "/etc/halod/halod.conf"
 
@@ -98,6 +99,23 @@ static void print_diags(const struct diag_list *diags)
 		fprintf(stderr, "halod: and %u more\n", diags->dropped);
 }
 
+/* What of this host is not as it should be: told, but the file is valid. */
+static void print_host_findings(const struct conf *conf)
+{
+	static struct host_report report;
+
+	host_check(&report, conf, false);
+	for (unsigned i = 0; i < report.count; i++) {
+		const struct host_finding *f = &report.findings[i];
+
+		if (f->level != HOST_OK)
+			fprintf(stderr, "host: %s: %s: %s; fix: %s\n",
+				f->subject,
+				f->level == HOST_WARNING ? "warning" : "problem",
+				f->text, f->fix);
+	}
+}
+
 /* 2048 agents, their handshakes, and the control socket need more than 1024. */
 static void raise_descriptor_limit(void)
 {
@@ -153,6 +171,7 @@ int main(int argc, char **argv)
 		return EXIT_SUCCESS;
 	}
 	if (o.test) {
+		print_host_findings(&conf);
 		printf("%s: valid\n", o.path);
 		return EXIT_SUCCESS;
 	}
