@@ -333,27 +333,37 @@ static int is_case(const struct dirent *entry)
 	return dot && !strcmp(dot, ".case");
 }
 
+static struct CMUnitTest make_test(struct dirent *take_entry)
+{
+	struct CMUnitTest test = {
+		.test_func = haloctl_behaves_as_in_the_file,
+	};
+	char *path = NULL;
+
+	if (asprintf(&path, FOLDER "/%s", take_entry->d_name) < 0)
+		abort();
+	free(take_entry);
+	test.name = test.initial_state = path;
+	return test;
+}
+
 int main(void)
 {
 	static struct CMUnitTest tests[CASES_MAX];
 	struct dirent **entries;
-	int n = scandir(FOLDER, &entries, is_case, alphasort);
+	int n = scandir(FOLDER, &entries, is_case, alphasort), failed;
 
 	if (n <= 0 || n > CASES_MAX) {
 		fprintf(stderr, "no cases in %s: run from the top\n", FOLDER);
 		return 1;
 	}
 	signal(SIGPIPE, SIG_IGN);
-	for (int i = 0; i < n; i++) {
-		char *path;
-
-		if (asprintf(&path, FOLDER "/%s", entries[i]->d_name) < 0)
-			return 1;
-		tests[i] = (struct CMUnitTest){
-			.name = path,
-			.test_func = haloctl_behaves_as_in_the_file,
-			.initial_state = path,
-		};
-	}
-	return _cmocka_run_group_tests("haloctl", tests, (size_t)n, NULL, NULL);
+	for (int i = 0; i < n; i++)
+		tests[i] = make_test(entries[i]);
+	free(entries);
+	failed = _cmocka_run_group_tests("haloctl", tests, (size_t)n, NULL,
+					 NULL);
+	for (int i = 0; i < n; i++)
+		free(tests[i].initial_state);
+	return failed;
 }
