@@ -12,12 +12,13 @@
 
 #include "wire/message.h"
 
-#define FRAME_MAGIC	  0x4841 /* "HA" */
-#define FRAME_VERSION	  1
-#define FRAME_HEADER_LEN  8 /* magic 16, version 8, type 8, length 32 */
-#define FRAME_BEAT_MAX	  128 /* no frame but ASSIGNED and MOVING is longer than 1024 */
+#define FRAME_MAGIC	 0x4841 /* "HA" */
+#define FRAME_VERSION	 1
+#define FRAME_HEADER_LEN 8 /* magic 16, version 8, type 8, length 32 */
+#define FRAME_BEAT_MAX \
+	128 /* no frame but ASSIGNED and MOVING is longer than 1024 */
 /* 65535 routes with no two adjacent: 32768 ranges of 4 bytes, and the rest */
-#define FRAME_LEN_MAX	  (FRAME_HEADER_LEN + 4 * 32768 + 256)
+#define FRAME_LEN_MAX (FRAME_HEADER_LEN + 4 * 32768 + 256)
 /* what an agent may send: it never sends routes */
 #define FRAME_LEN_MAX_AGENT 1024
 /* a WELCOME that asks for beats faster than this is refused */

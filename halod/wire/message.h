@@ -14,14 +14,14 @@
 #include "base/route_set.h"
 
 enum message_type {
-	MESSAGE_HELLO = 1,   /* agent → gateway, first */
-	MESSAGE_WELCOME,     /* gateway → agent, answers HELLO */
-	MESSAGE_ERROR,	     /* gateway → agent, then the connection closes */
-	MESSAGE_BEAT,	     /* agent → gateway, every interval */
-	MESSAGE_BEAT_ACK,    /* gateway → agent */
-	MESSAGE_MOVING,	     /* gateway → former node of a planned move */
-	MESSAGE_MOVED_OK,    /* agent → gateway: clients were told, switch now */
-	MESSAGE_ASSIGNED,    /* gateway → node: all routes it has (to be) now */
+	MESSAGE_HELLO = 1, /* agent → gateway, first */
+	MESSAGE_WELCOME,   /* gateway → agent, answers HELLO */
+	MESSAGE_ERROR,	   /* gateway → agent, then the connection closes */
+	MESSAGE_BEAT,	   /* agent → gateway, every interval */
+	MESSAGE_BEAT_ACK,  /* gateway → agent */
+	MESSAGE_MOVING,	   /* gateway → former node of a planned move */
+	MESSAGE_MOVED_OK, /* agent → gateway: clients were told, switch now */
+	MESSAGE_ASSIGNED, /* gateway → node: all routes it has (to be) now */
 	MESSAGE_ASSIGNED_OK, /* agent → gateway */
 	MESSAGE_GOODBYE,     /* agent → gateway: leaves on purpose */
 };
@@ -63,7 +63,8 @@ enum error_code {
 
 struct message_hello {
 	char name[NODE_NAME_MAX];
-	uint64_t instance; /* drawn at start, one per life of the agent's process */
+	uint64_t instance; /* drawn at start, one per life of the agent's
+			      process */
 	struct addr addr[FAMILIES]; /* none set: the one it connects from */
 	enum node_wish wish;
 	enum node_health health;
