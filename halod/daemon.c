@@ -15,6 +15,7 @@
 #include "io/agents.h"
 #include "io/clock.h"
 #include "io/control_socket.h"
+#include "io/host.h"
 #include "io/probe.h"
 #include "io/realtime.h"
 #include "io/store.h"
@@ -51,6 +52,8 @@ struct daemon {
 	struct event *deferred; /* that came up while stepping */
 	unsigned n_deferred, deferred_room;
 	struct requests_context requests;
+	struct host_report host; /* as it was at start */
+	const char *warnings[HOST_FINDINGS_MAX + 1];
 };
 
 static void feed(struct daemon *d, const struct event *ev);
@@ -510,6 +513,25 @@ static int open_listeners(struct daemon *d, char *err, unsigned err_size)
 				   &control, err, err_size);
 }
 
+/* Problems stand in `status` until the next start; warnings are logged. */
+static void look_at_host(struct daemon *d)
+{
+	unsigned n = 0;
+
+	host_check(&d->host, &d->conf, true);
+	for (unsigned i = 0; i < d->host.count; i++) {
+		const struct host_finding *f = &d->host.findings[i];
+
+		if (f->level == HOST_OK)
+			continue;
+		log_warn("host", "check=\"%s\" why=\"%s\" try=\"%s\"",
+			 f->subject, f->text, f->fix);
+		if (f->level == HOST_PROBLEM)
+			d->warnings[n++] = f->text;
+	}
+	d->requests.warnings = d->warnings;
+}
+
 static void fill_requests(struct daemon *d)
 {
 	struct requests_context *r = &d->requests;
@@ -565,6 +587,7 @@ static int open_all(struct daemon *d, char *err, unsigned err_size)
 	if (ret)
 		return ret;
 	fill_requests(d);
+	look_at_host(d);
 	watch_signal(d, &d->sigterm, SIGTERM, on_terminate);
 	watch_signal(d, &d->sigint, SIGINT, on_terminate);
 	watch_signal(d, &d->sighup, SIGHUP, on_reload);
