@@ -22,7 +22,7 @@ give_up() {
 
 # One node serves all, the other waits in reserve.
 start_cluster() {
-	rm -f "$LAB_DIR"/halod.db* "$LAB_DIR"/load.json
+	rm -f "$LAB_DIR"/halod.db*
 	lab_halod_start || give_up "halod does not start"
 	lab_agent_start a
 	lab_wait 10 spread a=24 || give_up "a gets no routes"
@@ -42,13 +42,12 @@ stop_cluster() {
 	lab_kill halod
 }
 
-all_back() { load_is '.connected == .subscribers'; }
-
 # fault NAME COMMAND: run it under load; prints the incident
 fault() {
 	load_say "forced $1 : $2"
 	lab_wait 15 spread b=24 || give_up "b does not take over ($1)"
-	lab_wait 15 all_back || give_up "subscribers do not return ($1)"
+	lab_wait 15 load_is '.broken == 200 and .back == 200' ||
+		give_up "subscribers do not return ($1)"
 	load_say end
 	lab_wait 2 grep -q '"incident"' "$LAB_DIR/load.json"
 	grep '"incident"' "$LAB_DIR/load.json"
@@ -124,5 +123,5 @@ lab_up a b && lab_keys a b || give_up "the lab cannot be made"
 lab_server_start a && lab_server_start b || give_up "nginx does not start"
 LAB_PROFILE=fast figures ''
 LAB_PROFILE=default figures _default
-rm -f "$LAB_DIR"/halod.db* "$LAB_DIR"/load.json
+rm -f "$LAB_DIR"/halod.db*
 LAB_PROFILE=default handover | worst handover_max_ms connect_max_ms ms

@@ -8,6 +8,7 @@
  *   forced NAME [: COMMAND]    an incident begins now; sh runs COMMAND
  *   planned NAME [: COMMAND]   the same, and no message may be lost in it
  *   end                        … and is over: print it
+ *   now                        print the figures so far, at once
  *   quit                       print the summary and leave
  */
 #include <arpa/inet.h>
@@ -72,6 +73,25 @@ static void begin(struct load *l, char *name, bool forced)
 		run_command(command);
 }
 
+static void print_totals(const struct load *l, const char *kind)
+{
+	struct score_totals t;
+
+	score_totals(l->score, &t);
+	printf("{\"%s\":true,\"subscribers\":%u,\"connected\":%u,"
+	       "\"published\":%llu,\"expected\":%llu,\"delivered\":%llu,"
+	       "\"duplicates\":%llu,\"lost\":%llu,\"lost_forced\":%llu,"
+	       "\"probes\":%llu,\"probe_failures\":%llu,"
+	       "\"broken\":%u,\"back\":%u}\n",
+	       kind, l->n_subscribers, subscribers_connected(l->subscribers),
+	       (unsigned long long)t.published, (unsigned long long)t.expected,
+	       (unsigned long long)t.delivered,
+	       (unsigned long long)t.duplicates, (unsigned long long)t.lost,
+	       (unsigned long long)t.lost_forced, (unsigned long long)t.probes,
+	       (unsigned long long)t.probe_failures, t.broken, t.back);
+	fflush(stdout);
+}
+
 static void begin_quit(struct load *l)
 {
 	prober_pause(l->prober, true);
@@ -92,6 +112,8 @@ static void obey(struct load *l, char *line)
 		publishers_pause(l->publishers, strcmp(line + 8, "on") != 0);
 	else if (!strncmp(line, "probe ", 6))
 		prober_pause(l->prober, strcmp(line + 6, "on") != 0);
+	else if (!strcmp(line, "now"))
+		print_totals(l, "second");
 	else if (!strcmp(line, "quit"))
 		begin_quit(l);
 	else
@@ -119,24 +141,6 @@ static void on_stdin(struct ev_loop *loop, ev_io *io, int events)
 		l->len -= used;
 		memmove(l->line, l->line + used, l->len);
 	}
-}
-
-static void print_totals(const struct load *l, const char *kind)
-{
-	struct score_totals t;
-
-	score_totals(l->score, &t);
-	printf("{\"%s\":true,\"subscribers\":%u,\"connected\":%u,"
-	       "\"published\":%llu,\"expected\":%llu,\"delivered\":%llu,"
-	       "\"duplicates\":%llu,\"lost\":%llu,\"lost_forced\":%llu,"
-	       "\"probes\":%llu,\"probe_failures\":%llu}\n",
-	       kind, l->n_subscribers, subscribers_connected(l->subscribers),
-	       (unsigned long long)t.published, (unsigned long long)t.expected,
-	       (unsigned long long)t.delivered,
-	       (unsigned long long)t.duplicates, (unsigned long long)t.lost,
-	       (unsigned long long)t.lost_forced, (unsigned long long)t.probes,
-	       (unsigned long long)t.probe_failures);
-	fflush(stdout);
 }
 
 static void on_report(struct ev_loop *loop, ev_timer *timer, int events)

@@ -6,6 +6,7 @@
  *   {"nodes":[{"name","state"}…]}   {"owners":["a",null,…]}
  *   {"second":true,…}               halo_load's figures so far
  *   {"say":"…"}                     something happened
+ *   {"end":true}                    that was all
  *
  * Usage: halo_show TITLE
  */
@@ -211,10 +212,12 @@ static void take_figures(struct show *s, json_t *load)
 	s->probe_failures = failures;
 }
 
-static void take(struct show *s, const char *line)
+/* false: the end */
+static bool take(struct show *s, const char *line)
 {
 	json_t *j = json_loads(line, 0, NULL);
 	const char *text = json_string_value(json_object_get(j, "say"));
+	bool end;
 
 	if (text)
 		say(s, text);
@@ -224,7 +227,9 @@ static void take(struct show *s, const char *line)
 		take_owners(s, json_object_get(j, "owners"));
 	if (json_object_get(j, "second"))
 		take_figures(s, j);
+	end = json_object_get(j, "end") != NULL;
 	json_decref(j);
+	return !end;
 }
 
 static bool is_terminal(void)
@@ -247,8 +252,7 @@ int main(int argc, char **argv)
 	s.color = s.live && !getenv("NO_COLOR");
 	if (s.live)
 		printf("\033[2J\033[?25l");
-	while (getline(&line, &size, stdin) > 0) {
-		take(&s, line);
+	while (getline(&line, &size, stdin) > 0 && take(&s, line)) {
 		if (s.live)
 			draw(&s);
 	}

@@ -22,7 +22,7 @@ check "routes are where the design's table has them" \
 	[ "$(owners | tr -d '\n')" = aaaaaaaaccccbbbbbbbbcccc ]
 check "every door leads to the node of the table" doors_agree
 check "over IPv6 too" doors_agree "[$VIP6]"
-eventually "all subscribers are back" load_is '.connected == .subscribers'
+eventually "all subscribers are back" all_back
 load_say end
 load_quit
 check "no message was lost" load_sum '.lost == 0 and .expected > 1000'

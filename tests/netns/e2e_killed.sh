@@ -28,12 +28,12 @@ check "no client noticed" \
 load_say forced server
 lab_server_kill b
 eventually "a killed server is a loss" spread a=24
-eventually "all subscribers are back" load_is '.connected == .subscribers'
+eventually "its clients are told, and are back" \
+	load_is '.broken == 24 and .back == 24'
 load_say end
-check "its clients were told" incident server '.broken == 24 and .back == 24'
 lab_server_start b
 eventually "the server back, so is the node" spread a=12 b=12
-eventually "all subscribers are back" load_is '.connected == .subscribers'
+eventually "all subscribers are back" all_back
 load_quit
 check "no message was lost outside the loss" load_sum '.lost == 0'
 

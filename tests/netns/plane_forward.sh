@@ -78,7 +78,7 @@ udp() {
 
 # 8 MB to the node and back through an echo, byte for byte
 bulk_returns() {
-	lab_exec client timeout 15 bash -c "
+	lab_exec client timeout $((15 * HALO_SLOW)) bash -c "
 		exec 3<>/dev/tcp/$1/$2 && read -r _ <&3 || exit
 		cat '$BULK' >&3 &
 		head -c $((8 << 20)) <&3 | cmp - '$BULK'"
@@ -91,13 +91,13 @@ kernel_sequence() {
 from_many_addresses() {
 	local i
 	for i in 1 2 3 4 5 6 7 8; do
-		[ "$(lab_exec client curl -gs --http0.9 --max-time 1 \
+		[ "$(lab_exec client curl -gs --http0.9 --max-time "$HALO_SLOW" \
 			--interface "198.18.0.$i" "http://$VIP:8001/" |
 			head -n 1)" = a ] || return
 	done
 }
 
-within_ms() { [ $((($2 - $1) / 1000)) -lt "$3" ]; }
+within_ms() { [ $((($2 - $1) / 1000)) -lt $(($3 * HALO_SLOW)) ]; }
 tables() { lab_exec gateway nft list tables; }
 untracked() {
 	not grep -q 'dport=80[0-2]' <(lab_exec gateway conntrack -L 2>/dev/null)
@@ -120,6 +120,10 @@ for node in a b; do
 done
 
 check "the plane opens" open_plane
+call lonely "$VIP" 8001
+check "while there are no nodes clients are refused" \
+	lab_wait "$SOON" heard lonely 'failed Connection refused'
+hang_up lonely
 check "it takes a table" static_table
 check "TCP doors lead where the table says" every_door "$VIP"
 check "so do they over IPv6" every_door "$VIP6"

@@ -27,7 +27,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-static struct score_totals totals(const struct score *sc)
+static struct score_totals totals(struct score *sc)
 {
 	struct score_totals t;
 

@@ -112,9 +112,10 @@ void score_received(struct score *sc, unsigned who, uint32_t seq)
 
 static struct incident *open_incident(struct score *sc)
 {
-	struct incident *i = &sc->incident[sc->n_incidents - 1];
+	struct incident *last = sc->incident + sc->n_incidents;
 
-	return sc->n_incidents && i->end_ns == TIME_NEVER ? i : NULL;
+	return sc->n_incidents && last[-1].end_ns == TIME_NEVER ? last - 1
+								: NULL;
 }
 
 int score_begin(struct score *sc, const char *name, bool forced, uint64_t now)
@@ -238,15 +239,19 @@ static void add_listener(const struct score *sc, const struct listener *l,
 	}
 }
 
-void score_totals(const struct score *sc, struct score_totals *out)
+void score_totals(struct score *sc, struct score_totals *out)
 {
+	const struct incident *i = open_incident(sc);
+
 	*out = (struct score_totals){
 		.published = sc->published,
 		.duplicates = sc->duplicates,
 		.probes = sc->probes,
 		.probe_failures = sc->probe_failures,
+		.broken = i ? i->broken : 0,
+		.back = i ? i->back : 0,
 	};
-	for (unsigned i = 0; i < sc->subscribers; i++)
-		if (sc->listener[i].route)
-			add_listener(sc, &sc->listener[i], out);
+	for (unsigned who = 0; who < sc->subscribers; who++)
+		if (sc->listener[who].route)
+			add_listener(sc, &sc->listener[who], out);
 }

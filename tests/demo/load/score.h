@@ -23,6 +23,7 @@ struct score_totals {
 	uint64_t lost;	     /* of messages outside forced incidents */
 	uint64_t lost_forced;
 	uint64_t probes, probe_failures;
+	unsigned broken, back; /* subscribers, in the incident that is open */
 };
 
 struct score *score_new(unsigned routes, unsigned subscribers);
@@ -52,6 +53,6 @@ void score_probe(struct score *sc, uint64_t opened_ns, uint64_t up_ns, bool ok);
 /* It was up when the server went away. */
 void score_cut_short(struct score *sc);
 
-void score_totals(const struct score *sc, struct score_totals *out);
+void score_totals(struct score *sc, struct score_totals *out);
 
 #endif
