@@ -212,6 +212,18 @@ static void *work(void *arg)
 	return NULL;
 }
 
+/* Nobody's flows are there to be saved: clients need not wait for nodes. */
+static int set_empty_table(struct worker *w, unsigned routes)
+{
+	struct table *t = table_new(routes, 0);
+
+	if (!t)
+		return -ENOMEM;
+	worker_set_table(w, t);
+	table_put(t);
+	return 0;
+}
+
 static int new_engine(struct worker *w, const struct worker_conf *conf)
 {
 	struct engine_sink sink = { .send = send_packet,
@@ -222,8 +234,9 @@ static int new_engine(struct worker *w, const struct worker_conf *conf)
 	w->engine = engine_new(conf->engine, &sink);
 	if (!w->engine)
 		return -ENOMEM;
-	if (conf->relearn->count)
-		engine_set_relearn(w->engine, conf->relearn);
+	if (!conf->relearn->count)
+		return set_empty_table(w, conf->engine->routes);
+	engine_set_relearn(w->engine, conf->relearn);
 	return 0;
 }
 
