@@ -11,6 +11,7 @@ static const struct {
 } planes[] = {
 	{ "auto", &plane_nfqueue },
 	{ "nfqueue", &plane_nfqueue },
+	{ "nft", &plane_nft },
 	{ "null", &plane_null },
 };
 

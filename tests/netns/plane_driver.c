@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Opens the nfqueue plane on a table of its own and does what its standard
- * input says, a line a command; answers and events come out a line each, with
+ * Opens a plane (HALO_PLANE, else nfqueue) on a table of its own and does what
+ * its standard input says, a line a command; answers and events come out a line each, with
  * CLOCK_MONOTONIC microseconds first.
  *
  * plane_driver ROUTES VIP4 VIP6 WORKERS QUEUE [relearn]
@@ -246,6 +246,7 @@ static int open_plane(struct driver *d, char **argv, bool relearn)
 		.queue = (uint16_t)atoi(argv[5]),
 		.queue_len = 8192,
 	};
+	const char *name = getenv("HALO_PLANE");
 	char err[256] = "";
 	int ret;
 
@@ -254,7 +255,7 @@ static int open_plane(struct driver *d, char **argv, bool relearn)
 	if (relearn)
 		conf.relearn = range(d, 1, conf.engine.routes);
 	d->next = table_new(conf.engine.routes, SEATS);
-	d->ops = plane_by_name("nfqueue");
+	d->ops = plane_by_name(name ? name : "nfqueue");
 	ret = d->ops->open(&d->plane, &conf, err, sizeof(err));
 	say("open %s", ret ? err : "ok");
 	return ret;

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "io/conntrack.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+
+#include "io/nfnl.h"
+
+#define DELETES_MAX 64 /* in one message to the kernel */
+#define DELETE_LEN  256
+#define BUFFERS	    (1 << 20)
+
+static bool holds(const struct nlattr *a, size_t len)
+{
+	return a && mnl_attr_get_payload_len(a) >= len;
+}
+
+static uint32_t get_be32(const struct nlattr *a)
+{
+	return holds(a, 4) ? ntohl(mnl_attr_get_u32(a)) : 0;
+}
+
+static uint16_t get_be16(const struct nlattr *a)
+{
+	return holds(a, 2) ? ntohs(mnl_attr_get_u16(a)) : 0;
+}
+
+static uint8_t get_u8(const struct nlattr *a)
+{
+	return holds(a, 1) ? mnl_attr_get_u8(a) : 0;
+}
+
+static struct addr get_addr(const struct nlattr *ip, uint16_t v4, uint16_t v6)
+{
+	const struct nlattr *a = nfnl_nested(ip, v4);
+
+	if (holds(a, 4))
+		return addr_v4(mnl_attr_get_payload(a));
+	a = nfnl_nested(ip, v6);
+	if (holds(a, 16))
+		return addr_v6(mnl_attr_get_payload(a));
+	return (struct addr){ 0 };
+}
+
+static void get_tuple(const struct nlattr *tuple, struct endpoint *src,
+		      struct endpoint *dst, uint8_t *protocol)
+{
+	const struct nlattr *ip = nfnl_nested(tuple, CTA_TUPLE_IP);
+	const struct nlattr *proto = nfnl_nested(tuple, CTA_TUPLE_PROTO);
+
+	src->addr = get_addr(ip, CTA_IP_V4_SRC, CTA_IP_V6_SRC);
+	dst->addr = get_addr(ip, CTA_IP_V4_DST, CTA_IP_V6_DST);
+	src->port = get_be16(nfnl_nested(proto, CTA_PROTO_SRC_PORT));
+	dst->port = get_be16(nfnl_nested(proto, CTA_PROTO_DST_PORT));
+	*protocol = get_u8(nfnl_nested(proto, CTA_PROTO_NUM));
+}
+
+static enum conntrack_state get_state(const struct nlattr *info)
+{
+	const struct nlattr *tcp = nfnl_nested(info, CTA_PROTOINFO_TCP);
+
+	if (!tcp)
+		return CONNTRACK_OTHER;
+	switch (get_u8(nfnl_nested(tcp, CTA_PROTOINFO_TCP_STATE))) {
+	case TCP_CONNTRACK_SYN_SENT:
+	case TCP_CONNTRACK_SYN_SENT2:
+		return CONNTRACK_SYN_SENT;
+	case TCP_CONNTRACK_SYN_RECV:
+		return CONNTRACK_SYN_RECV;
+	case TCP_CONNTRACK_ESTABLISHED:
+	case TCP_CONNTRACK_FIN_WAIT:
+	case TCP_CONNTRACK_CLOSE_WAIT:
+	case TCP_CONNTRACK_LAST_ACK:
+		return CONNTRACK_ESTABLISHED;
+	default:
+		return CONNTRACK_CLOSED;
+	}
+}
+
+static void get_attribute(struct conntrack_entry *e, const struct nlattr *a)
+{
+	uint8_t same;
+
+	switch (mnl_attr_get_type(a)) {
+	case CTA_TUPLE_ORIG:
+		get_tuple(a, &e->client, &e->door, &e->protocol);
+		break;
+	case CTA_TUPLE_REPLY:
+		get_tuple(a, &e->node, &e->peer, &same);
+		break;
+	case CTA_STATUS:
+		e->answered = get_be32(a) & IPS_SEEN_REPLY;
+		e->assured = get_be32(a) & IPS_ASSURED;
+		break;
+	case CTA_PROTOINFO:
+		e->state = get_state(a);
+		break;
+	case CTA_MARK:
+		e->mark = get_be32(a);
+		break;
+	case CTA_ID:
+		e->id = get_be32(a);
+		break;
+	case CTA_TIMEOUT:
+		e->timeout_s = get_be32(a);
+		break;
+	}
+}
+
+struct listing {
+	conntrack_fn fn;
+	void *arg;
+};
+
+static int list_one(const struct nlmsghdr *nlh, void *arg)
+{
+	const struct listing *l = arg;
+	struct conntrack_entry e = { 0 };
+	struct nlattr *a;
+
+	mnl_attr_for_each(a, nlh, sizeof(struct nfgenmsg)) get_attribute(&e, a);
+	return l->fn(l->arg, &e) ? MNL_CB_OK : MNL_CB_STOP;
+}
+
+static struct nlmsghdr *request(void *buf, uint8_t type, uint8_t family)
+{
+	return nfnl_header(buf, NFNL_SUBSYS_CTNETLINK, type, 0, family);
+}
+
+static void put_mark(struct nlmsghdr *nlh, const struct conntrack_mark *m)
+{
+	if (!m->mask)
+		return;
+	mnl_attr_put_u32(nlh, CTA_MARK, htonl(m->value));
+	mnl_attr_put_u32(nlh, CTA_MARK_MASK, htonl(m->mask));
+}
+
+int conntrack_list(const struct conntrack_mark *m, conntrack_fn fn, void *arg)
+{
+	char buf[NFNL_REQUEST_MAX];
+	struct listing l = { fn, arg };
+	struct nlmsghdr *nlh = request(buf, IPCTNL_MSG_CT_GET, AF_UNSPEC);
+
+	put_mark(nlh, m);
+	return nfnl_dump(nlh, list_one, &l);
+}
+
+int conntrack_delete_marked(const struct conntrack_mark *m)
+{
+	char buf[NFNL_REQUEST_MAX];
+	/* version 0 and no tuple: of every family */
+	struct nlmsghdr *nlh = request(buf, IPCTNL_MSG_CT_DELETE, AF_UNSPEC);
+	struct mnl_socket *nl;
+	int err = nfnl_open(&nl, BUFFERS);
+
+	if (err)
+		return err;
+	put_mark(nlh, m);
+	err = nfnl_send(nl, nlh, nlh->nlmsg_len, 0);
+	mnl_socket_close(nl);
+	return err;
+}
+
+static void put_ip(struct nlmsghdr *nlh, const struct conntrack_entry *e)
+{
+	struct nlattr *ip = mnl_attr_nest_start(nlh, CTA_TUPLE_IP);
+	bool v4 = e->client.addr.af == AF_INET;
+
+	mnl_attr_put(nlh, v4 ? CTA_IP_V4_SRC : CTA_IP_V6_SRC,
+		     addr_len(&e->client.addr), e->client.addr.bytes);
+	mnl_attr_put(nlh, v4 ? CTA_IP_V4_DST : CTA_IP_V6_DST,
+		     addr_len(&e->door.addr), e->door.addr.bytes);
+	mnl_attr_nest_end(nlh, ip);
+}
+
+static size_t put_delete(void *buf, const struct conntrack_entry *e)
+{
+	struct nlmsghdr *nlh =
+		request(buf, IPCTNL_MSG_CT_DELETE, e->client.addr.af);
+	struct nlattr *tuple = mnl_attr_nest_start(nlh, CTA_TUPLE_ORIG), *proto;
+
+	put_ip(nlh, e);
+	proto = mnl_attr_nest_start(nlh, CTA_TUPLE_PROTO);
+	mnl_attr_put_u8(nlh, CTA_PROTO_NUM, e->protocol);
+	mnl_attr_put_u16(nlh, CTA_PROTO_SRC_PORT, htons(e->client.port));
+	mnl_attr_put_u16(nlh, CTA_PROTO_DST_PORT, htons(e->door.port));
+	mnl_attr_nest_end(nlh, proto);
+	mnl_attr_nest_end(nlh, tuple);
+	mnl_attr_put_u32(nlh, CTA_ID, htonl(e->id));
+	return nlh->nlmsg_len;
+}
+
+int conntrack_delete(const struct conntrack_entry *entries, unsigned count)
+{
+	char buf[DELETES_MAX * DELETE_LEN];
+	struct mnl_socket *nl;
+	int err = nfnl_open(&nl, BUFFERS);
+	unsigned i = 0;
+
+	if (err)
+		return err;
+	while (i < count && !err) {
+		size_t len = 0;
+
+		while (i < count && len + DELETE_LEN <= sizeof(buf))
+			len += put_delete(buf + len, &entries[i++]);
+		err = nfnl_send(nl, buf, len, -ENOENT);
+	}
+	mnl_socket_close(nl);
+	return err;
+}

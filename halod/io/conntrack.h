@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The kernel's connection tracking by netlink: listing and deleting entries by
+ * their mark. It sends nobody anything.
+ */
+#ifndef HALO_IO_CONNTRACK_H
+#define HALO_IO_CONNTRACK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+
+enum conntrack_state {
+	CONNTRACK_OTHER,       /* not TCP */
+	CONNTRACK_SYN_SENT,    /* nobody has answered */
+	CONNTRACK_SYN_RECV,    /* the client has not answered the answer */
+	CONNTRACK_ESTABLISHED, /* up to the last FIN's acknowledgement */
+	CONNTRACK_CLOSED,
+};
+
+struct conntrack_entry {
+	struct endpoint client, door; /* as the client wrote them */
+	struct endpoint node;	      /* who answers, to whom */
+	struct endpoint peer;
+	uint8_t protocol;
+	uint8_t state; /* enum conntrack_state */
+	bool answered, assured;
+	uint32_t mark;
+	uint32_t id;
+	uint32_t timeout_s;
+};
+
+/* Entries with (mark & mask) == value; mask 0: all. */
+struct conntrack_mark {
+	uint32_t value, mask;
+};
+
+/* false: enough. Borrowed for the call. */
+typedef bool (*conntrack_fn)(void *arg, const struct conntrack_entry *e);
+/* 0 or -errno. Blocks: about 1 µs an entry there is. */
+int conntrack_list(const struct conntrack_mark *m, conntrack_fn fn, void *arg);
+
+/* All at once; entries that are not confirmed yet are missed. */
+int conntrack_delete_marked(const struct conntrack_mark *m);
+/* These alone; those that are gone meanwhile are fine. */
+int conntrack_delete(const struct conntrack_entry *entries, unsigned count);
+
+#endif

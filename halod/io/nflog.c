@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "io/nflog.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/netfilter/nfnetlink_log.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "io/nfnl.h"
+
+#define SOCKET_BUFFER (16 << 20)
+#define MESSAGE_MAX   4096 /* a copy of snaplen bytes and its attributes */
+
+struct nflog {
+	struct mnl_socket *nl;
+};
+
+static int configure(struct nflog *l, uint16_t group, uint32_t snaplen)
+{
+	struct nfulnl_msg_config_cmd bind = { NFULNL_CFG_CMD_BIND };
+	struct nfulnl_msg_config_mode mode = {
+		.copy_range = htonl(snaplen),
+		.copy_mode = NFULNL_COPY_PACKET,
+	};
+	char buf[NFNL_REQUEST_MAX];
+	struct nlmsghdr *nlh = nfnl_header(buf, NFNL_SUBSYS_ULOG,
+					   NFULNL_MSG_CONFIG, 0, AF_UNSPEC);
+	struct nfgenmsg *nfg = mnl_nlmsg_get_payload(nlh);
+
+	nfg->res_id = htons(group);
+	mnl_attr_put(nlh, NFULA_CFG_CMD, sizeof(bind), &bind);
+	mnl_attr_put(nlh, NFULA_CFG_MODE, sizeof(mode), &mode);
+	mnl_attr_put_u32(nlh, NFULA_CFG_QTHRESH, htonl(1));
+	return nfnl_send(l->nl, nlh, nlh->nlmsg_len, 0);
+}
+
+static bool is_taken(uint16_t group)
+{
+	FILE *f = fopen("/proc/thread-self/net/netfilter/nfnetlink_log", "re");
+	unsigned number;
+	bool found = false;
+
+	if (!f)
+		return false;
+	while (!found && fscanf(f, "%u%*[^\n]", &number) == 1)
+		found = number == group;
+	fclose(f);
+	return found;
+}
+
+int nflog_new(struct nflog **out, uint16_t group, uint32_t snaplen)
+{
+	struct nflog *l = calloc(1, sizeof(*l));
+	int on = 1, err;
+
+	if (!l)
+		return -ENOMEM;
+	err = nfnl_open(&l->nl, SOCKET_BUFFER);
+	if (err)
+		goto err_free;
+	mnl_socket_setsockopt(l->nl, NETLINK_NO_ENOBUFS, &on, sizeof(on));
+	err = configure(l, group, snaplen);
+	/* the kernel says EPERM both to strangers and to those without rights */
+	if (err == -EPERM && is_taken(group))
+		err = -EBUSY;
+	if (err)
+		goto err_close;
+	*out = l;
+	return 0;
+
+err_close:
+	mnl_socket_close(l->nl);
+err_free:
+	free(l);
+	return err;
+}
+
+void nflog_free(struct nflog *l)
+{
+	if (!l)
+		return;
+	mnl_socket_close(l->nl);
+	free(l);
+}
+
+int nflog_poll_fd(const struct nflog *l)
+{
+	return mnl_socket_get_fd(l->nl);
+}
+
+static void read_message(const struct nlmsghdr *nlh, nflog_fn fn, void *arg)
+{
+	struct nlattr *a;
+
+	if (nlh->nlmsg_type != (NFNL_SUBSYS_ULOG << 8 | NFULNL_MSG_PACKET))
+		return;
+	mnl_attr_for_each(a, nlh,
+			  sizeof(struct nfgenmsg)) if (mnl_attr_get_type(a) ==
+						       NFULA_PAYLOAD)
+		fn(arg, mnl_attr_get_payload(a), mnl_attr_get_payload_len(a));
+}
+
+void nflog_receive(struct nflog *l, unsigned max, nflog_fn fn, void *arg)
+{
+	char buf[MESSAGE_MAX];
+
+	for (unsigned i = 0; i < max; i++) {
+		const struct nlmsghdr *nlh = (const struct nlmsghdr *)buf;
+		ssize_t got =
+			recv(nflog_poll_fd(l), buf, sizeof(buf), MSG_DONTWAIT);
+		int left = (int)got;
+
+		if (got <= 0)
+			return;
+		for (; mnl_nlmsg_ok(nlh, left);
+		     nlh = mnl_nlmsg_next(nlh, &left))
+			read_message(nlh, fn, arg);
+	}
+}

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "io/nft_text.h"
+
+#include <errno.h>
+#include <nftables/libnftables.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Messages begin with a place in our text and show it again: the operator gets
+ * what is between. */
+static void copy_error(char *err, unsigned err_size, const char *message)
+{
+	const char *text = strstr(message, "Error: ");
+
+	text = text ? text + strlen("Error: ") : message;
+	snprintf(err, err_size, "nftables: %.*s", (int)strcspn(text, "\n"),
+		 text);
+}
+
+int nft_text_run(const char *text, char *err, unsigned err_size)
+{
+	struct nft_ctx *nft = nft_ctx_new(NFT_CTX_DEFAULT);
+	int ret = -ENOMEM;
+
+	if (!nft)
+		return ret;
+	if (!nft_ctx_buffer_output(nft) && !nft_ctx_buffer_error(nft))
+		ret = nft_run_cmd_from_buffer(nft, text) ? -EINVAL : 0;
+	if (ret)
+		copy_error(err, err_size, nft_ctx_get_error_buffer(nft));
+	nft_ctx_free(nft);
+	return ret;
+}

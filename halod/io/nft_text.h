@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * nft's own language, run by libnftables: for creating and deleting objects.
+ * Elements and rules that change while packets flow go by nft_txn.h.
+ */
+#ifndef HALO_IO_NFT_TEXT_H
+#define HALO_IO_NFT_TEXT_H
+
+/* All of it in one transaction; 0 or -errno with a line for the operator. */
+int nft_text_run(const char *text, char *err, unsigned err_size);
+
+#endif

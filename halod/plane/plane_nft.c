@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The kernel's NAT and connection tracking carry the packets; only new
+ * connections that are held come to user space. This file is the main thread's
+ * side: it writes the table, two threads do the rest.
+ */
+#include "plane/plane.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/units.h"
+#include "io/conntrack.h"
+#include "plane/event_queue.h"
+#include "plane/plane_nft_ends.h"
+#include "plane/plane_nft_gate.h"
+#include "plane/plane_nft_syns.h"
+#include "plane/plane_nft_table.h"
+
+#define MADE_MARK   0x48616c6f /* "Halo": packets HaloD makes */
+#define REPLAY_MARK 0x48616c72 /* "Halr": SYNs it sends again */
+
+struct plane {
+	struct engine_conf engine;
+	struct plane_nft_table table;
+	struct plane_nft_gate *gate;
+	struct plane_nft_syns *syns;
+	struct plane_nft_ends *ends;
+	struct event_queue events;
+};
+
+static int refuse(int err, const char *what, uint16_t number, char *text,
+		  unsigned size)
+{
+	if (err == -EBUSY)
+		snprintf(text, size,
+			 "%s %u is taken by another program: end "
+			 "it or set nfqueue.queue to a number of which queue "
+			 "and log group are free",
+			 what, number);
+	else if (err == -EPERM)
+		snprintf(text, size,
+			 "the nft plane needs CAP_NET_ADMIN and "
+			 "CAP_NET_RAW: run halod as root or give it both");
+	else
+		snprintf(text, size, "%s %u: %s", what, number, strerror(-err));
+	return err;
+}
+
+static int start_gate(struct plane *p, const struct plane_conf *conf, char *err,
+		      unsigned err_size)
+{
+	struct plane_nft_gate_conf gate = {
+		.engine = &p->engine,
+		.queue = conf->queue,
+		.queue_len = conf->queue_len,
+		.realtime = conf->realtime,
+		.mark = MADE_MARK,
+	};
+	int ret = plane_nft_syns_new(&p->syns, conf->queue);
+
+	if (ret)
+		return refuse(ret, "NFLOG", conf->queue, err, err_size);
+	ret = plane_nft_gate_new(&p->gate, &gate, &p->events, p->syns);
+	if (ret)
+		return refuse(ret, "NFQUEUE", conf->queue, err, err_size);
+	return 0;
+}
+
+static int start_ends(struct plane *p, char *err, unsigned err_size)
+{
+	struct plane_nft_ends_conf ends = { .engine = &p->engine,
+					    .mark = MADE_MARK,
+					    .replay = REPLAY_MARK };
+	int ret = plane_nft_ends_new(&p->ends, &ends, &p->events, p->syns);
+
+	if (ret)
+		snprintf(err, err_size, "thread that ends flows: %s",
+			 strerror(-ret));
+	return ret;
+}
+
+static int open_table(struct plane *p, const struct plane_conf *conf, char *err,
+		      unsigned err_size)
+{
+	struct plane_nft_conf nft = { .engine = &p->engine,
+				      .queue = conf->queue,
+				      .group = conf->queue,
+				      .mark = MADE_MARK,
+				      .replay = REPLAY_MARK };
+	int ret = rules_probe(&nft.how, err, err_size);
+
+	if (!ret)
+		ret = plane_nft_table_init(&p->table, &nft, err, err_size);
+	if (ret)
+		return ret;
+	plane_nft_gate_set_port(p->gate, nft_txn_port(&p->table.txn));
+	plane_nft_gate_set_unowned(p->gate, p->table.unowned);
+	plane_nft_gate_forget_drift(p->gate);
+	return 0;
+}
+
+/* Readers before rules: what a former life's rules send waits for them. */
+static int nft_open(struct plane **out, const struct plane_conf *conf,
+		    char *err, unsigned err_size)
+{
+	struct plane *p = calloc(1, sizeof(*p));
+	int ret = -ENOMEM;
+
+	if (!p) {
+		snprintf(err, err_size, "%s", strerror(ENOMEM));
+		return ret;
+	}
+	p->engine = conf->engine;
+	ret = event_queue_init(&p->events);
+	if (ret) {
+		snprintf(err, err_size, "%s", strerror(-ret));
+		goto err_free;
+	}
+	ret = start_gate(p, conf, err, err_size);
+	if (!ret)
+		ret = start_ends(p, err, err_size);
+	if (!ret)
+		ret = open_table(p, conf, err, err_size);
+	if (ret)
+		goto err_threads;
+	*out = p;
+	return 0;
+
+err_threads:
+	plane_nft_ends_free(p->ends);
+	plane_nft_gate_free(p->gate);
+	plane_nft_syns_free(p->syns);
+	event_queue_fini(&p->events);
+err_free:
+	free(p);
+	return ret;
+}
+
+static int nft_adopt(struct plane *p, struct table **found)
+{
+	if (!p->table.adopted)
+		return -ENOENT;
+	*found = table_get(p->table.now);
+	return 0;
+}
+
+/* Whoever has no node waits before the kernel sends him, and is released after
+ * the kernel knows better. What counts is the difference to what the kernel
+ * has, which may be another than the caller's. */
+static int nft_apply(struct plane *p, const struct table_diff *diff)
+{
+	bool unowned = plane_nft_table_is_unowned(diff->to);
+	int err;
+
+	if (unowned)
+		plane_nft_gate_set_unowned(p->gate, true);
+	err = plane_nft_table_apply(&p->table, diff->to);
+	if (!unowned || err)
+		plane_nft_gate_set_unowned(p->gate, p->table.unowned);
+	return err;
+}
+
+static int nft_hold(struct plane *p, const struct route_set *routes, bool on)
+{
+	int err;
+
+	if (on)
+		plane_nft_gate_hold(p->gate, routes, true);
+	err = plane_nft_table_hold(&p->table, routes, on);
+	if (!on || err)
+		plane_nft_gate_hold(p->gate, routes, false);
+	return err;
+}
+
+static int nft_end_flows(struct plane *p, uint32_t tag,
+			 const struct route_set *routes, bool forced)
+{
+	return plane_nft_ends_ask(p->ends, tag, routes, forced);
+}
+
+struct viewing {
+	const struct plane *plane;
+	const struct flow_query *query;
+	struct flow_view *out;
+	unsigned count, max;
+};
+
+/* conntrack tells how long an entry has left, not how long it has been idle. */
+static bool view(void *arg, const struct conntrack_entry *c)
+{
+	struct viewing *v = arg;
+	struct engine_door door =
+		engine_door(&v->plane->engine, &c->door, c->protocol);
+	uint32_t tag = (c->mark & PLANE_NFT_TAG_MASK) >> PLANE_NFT_TAG_SHIFT;
+
+	if (!door.found || !tag ||
+	    (v->query->route && v->query->route != door.route))
+		return true;
+	v->out[v->count++] = (struct flow_view){
+		.client = c->client,
+		.route = door.route,
+		.protocol = c->protocol,
+		.service = (uint8_t)door.service,
+		.tag = tag,
+		.established =
+			c->protocol == IPPROTO_TCP ? c->assured : c->answered,
+	};
+	return v->count < v->max;
+}
+
+static int nft_flows(struct plane *p, const struct flow_query *q,
+		     struct flow_view *out, unsigned max)
+{
+	struct conntrack_mark tag = { .value = q->tag << PLANE_NFT_TAG_SHIFT };
+	struct viewing v = { .plane = p, .query = q, .out = out, .max = max };
+	int err;
+
+	if (!max)
+		return 0;
+	if (q->tag)
+		tag.mask = PLANE_NFT_TAG_MASK;
+	err = conntrack_list(&tag, view, &v);
+	return err ? err : (int)v.count;
+}
+
+static void add_counter(void *arg, const char *name, uint64_t packets)
+{
+	static const struct {
+		const char *name;
+		enum engine_reason reason;
+	} counters[] = {
+		{ "new_flows", REASON_NEW_FLOW },
+		{ "flowless", REASON_RESET_FLOWLESS },
+		{ "unserved", REASON_UNOWNED },
+	};
+	struct plane_stats *s = arg;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(counters); i++)
+		if (!strcmp(counters[i].name, name))
+			s->engine.count[counters[i].reason] = packets;
+}
+
+static void add_threads(struct plane *p, struct plane_stats *s)
+{
+	struct plane_nft_gate_stats gate;
+	struct plane_nft_ends_stats ends;
+	uint64_t *count = s->engine.count;
+
+	plane_nft_gate_stats(p->gate, &gate);
+	plane_nft_ends_stats(p->ends, &ends);
+	s->queued = gate.queued;
+	s->engine.held = gate.waiting;
+	count[REASON_HELD] = gate.held;
+	count[REASON_RELEASED] = gate.released;
+	count[REASON_HELD_DUPLICATE] = gate.duplicates;
+	count[REASON_HELD_FULL] = gate.full;
+	count[REASON_UNOWNED] += gate.refused;
+	count[REASON_REPLAYED] = ends.replayed;
+	count[REASON_RESET_CLIENT] = ends.told_clients;
+	count[REASON_RESET_NODE] = ends.told_nodes;
+}
+
+static int nft_stats(struct plane *p, struct plane_stats *out)
+{
+	struct plane_stats s = { .workers = 1 };
+	int err = nft_read_counters(PLANE_NFT_TABLE, add_counter, &s);
+
+	add_threads(p, &s);
+	snprintf(s.detail, sizeof(s.detail), "nft maps, holds by %s%s",
+		 p->table.conf.how == RULES_NFT_QUEUE ? "nft queue"
+						      : "xt NFQUEUE",
+		 err ? " (table is gone)" : "");
+	*out = s;
+	return 0;
+}
+
+static int nft_event_fd(struct plane *p)
+{
+	return p->events.fd;
+}
+
+static void repair(struct plane *p, struct plane_event *out)
+{
+	int err = plane_nft_table_rebuild(&p->table);
+
+	plane_nft_gate_forget_drift(p->gate);
+	*out = (struct plane_event){ .type = PLANE_DRIFT, .ok = !err };
+	if (err)
+		log_error("table not repaired", "error=\"%s\"", strerror(-err));
+}
+
+static int nft_next_event(struct plane *p, struct plane_event *out)
+{
+	/* first quiet, then look: what comes in between rings again */
+	event_queue_quiet(&p->events);
+	if (plane_nft_gate_take_drift(p->gate))
+		repair(p, out);
+	else if (!event_queue_pop(&p->events, out))
+		return -EAGAIN;
+	event_queue_wake(&p->events);
+	return 0;
+}
+
+static void nft_close(struct plane *p, bool flush)
+{
+	char err[128];
+
+	if (flush && plane_nft_table_remove(err, sizeof(err)))
+		log_error("table not removed", "error=\"%s\"", err);
+	plane_nft_ends_free(p->ends);
+	plane_nft_gate_free(p->gate);
+	plane_nft_syns_free(p->syns);
+	plane_nft_table_fini(&p->table);
+	event_queue_fini(&p->events);
+	free(p);
+}
+
+const struct plane_ops plane_nft = {
+	.name = "nft",
+	.open = nft_open,
+	.adopt = nft_adopt,
+	.apply = nft_apply,
+	.hold = nft_hold,
+	.end_flows = nft_end_flows,
+	.flows = nft_flows,
+	.stats = nft_stats,
+	.event_fd = nft_event_fd,
+	.next_event = nft_next_event,
+	.close = nft_close,
+};

@@ -1,0 +1,408 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "plane/plane_nft_ends.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/units.h"
+#include "io/clock.h"
+#include "io/conntrack.h"
+#include "io/rawsock.h"
+#include "packet/reset.h"
+#include "packet/route_bits.h"
+#include "plane/plane_nft_table.h"
+
+/* What was on its way through the kernel when the first look came is confirmed
+ * by now. */
+#define SECOND_LOOK_NS (20 * NS_PER_MS)
+/* RFC 5961: a second challenge within 500 ms goes unanswered. */
+#define TELL_AGAIN_NS (600 * NS_PER_MS)
+#define FLOWS_FIRST   256
+
+struct flows {
+	struct conntrack_entry *entries;
+	size_t count, room;
+};
+
+enum step { FIRST_LOOK, SECOND_LOOK, TELL_AGAIN };
+
+/* A request on its way through the steps. */
+struct job {
+	struct job *next;
+	enum step step;
+	uint64_t due_ns;
+	uint32_t tag;
+	bool forced, all_routes;
+	struct route_bits routes;
+	uint64_t ended;
+	struct flows told; /* to be told again */
+};
+
+struct plane_nft_ends {
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t asked;
+	struct job *jobs; /* under the lock, in the order they were made */
+	bool stop;
+
+	/* the thread's alone */
+	const struct engine_conf *engine;
+	struct event_queue *events;
+	struct plane_nft_syns *syns;
+	struct rawsock raw, replay;
+
+	struct {
+		_Atomic uint64_t replayed, told_clients, told_nodes, ended;
+	} count;
+};
+
+static int flows_add(struct flows *f, const struct conntrack_entry *e)
+{
+	if (f->count == f->room) {
+		size_t room = f->room ? 2 * f->room : FLOWS_FIRST;
+		struct conntrack_entry *grown =
+			realloc(f->entries, room * sizeof(*grown));
+
+		if (!grown)
+			return -ENOMEM;
+		f->entries = grown;
+		f->room = room;
+	}
+	f->entries[f->count++] = *e;
+	return 0;
+}
+
+static void free_job(struct job *j)
+{
+	free(j->told.entries);
+	free(j);
+}
+
+/* Planned ends leave services with keep alone. */
+static bool concerns(const struct plane_nft_ends *e, const struct job *j,
+		     const struct conntrack_entry *c)
+{
+	struct engine_door door = engine_door(e->engine, &c->door, c->protocol);
+
+	if (!door.found ||
+	    (!j->forced && e->engine->services[door.service].keep))
+		return false;
+	return j->all_routes || route_bits_has(&j->routes, door.route);
+}
+
+struct collecting {
+	const struct plane_nft_ends *ends;
+	const struct job *job;
+	struct flows flows;
+	int err;
+};
+
+static bool collect(void *arg, const struct conntrack_entry *c)
+{
+	struct collecting *in = arg;
+
+	if (concerns(in->ends, in->job, c))
+		in->err = flows_add(&in->flows, c);
+	return !in->err;
+}
+
+static int find_flows(const struct plane_nft_ends *e, const struct job *j,
+		      struct flows *out)
+{
+	struct conntrack_mark tag = { j->tag << PLANE_NFT_TAG_SHIFT,
+				      PLANE_NFT_TAG_MASK };
+	struct collecting in = { .ends = e, .job = j };
+	int err = conntrack_list(&tag, collect, &in);
+
+	*out = in.flows;
+	return err ? err : in.err;
+}
+
+/* Makes the receiver answer with the sequence number it expects: a SYN/ACK is
+ * challenged by whoever has the connection (RFC 5961, section 4), and the
+ * answer, of no flow any more, earns it a reset that it must accept. */
+static void challenge(struct plane_nft_ends *e, const struct endpoint *from,
+		      const struct endpoint *to, uint32_t seq)
+{
+	struct reset r = { .src = *from,
+			   .dst = *to,
+			   .seq = seq,
+			   .ack = ~seq,
+			   .flags = TCP_SYN | TCP_ACK };
+	uint8_t out[RESET_LEN_MAX];
+
+	rawsock_send(&e->raw, out, reset_build(&r, out));
+}
+
+/* Only who has taken part in a handshake is told: no victim of a forged source
+ * hears of us. */
+static bool is_to_be_told(const struct conntrack_entry *c)
+{
+	return c->protocol == IPPROTO_TCP && c->assured &&
+	       c->state == CONNTRACK_ESTABLISHED;
+}
+
+static void tell(struct plane_nft_ends *e, const struct job *j,
+		 const struct conntrack_entry *c)
+{
+	challenge(e, &c->door, &c->client, c->id);
+	if (j->forced)
+		return;
+	challenge(e, &c->peer, &c->node, c->id);
+}
+
+static void replay(struct plane_nft_ends *e, const struct conntrack_entry *c)
+{
+	struct flow_key key = { .client = c->client.addr,
+				.protocol = c->protocol,
+				.client_port = c->client.port,
+				.door_port = c->door.port };
+	uint8_t syn[JOURNAL_SYN_MAX];
+	size_t len = plane_nft_syns_find(e->syns, &key, syn);
+
+	if (!len)
+		return;
+	rawsock_send(&e->replay, syn, len);
+	e->count.replayed++;
+}
+
+static void settle(struct plane_nft_ends *e, struct job *j,
+		   const struct conntrack_entry *c)
+{
+	j->ended++;
+	e->count.ended++;
+	if (c->state == CONNTRACK_SYN_SENT && !c->answered) {
+		replay(e, c);
+	} else if (is_to_be_told(c)) {
+		tell(e, j, c);
+		e->count.told_clients++;
+		e->count.told_nodes += !j->forced;
+		if (flows_add(&j->told, c))
+			log_warn("client is told once only",
+				 "error=\"out of memory\"");
+	}
+}
+
+/* Deleted first: as long as the kernel knows the flow, the answers go to the
+ * node and nobody notices. */
+static void end_found(struct plane_nft_ends *e, struct job *j)
+{
+	struct flows flows;
+	int err = find_flows(e, j, &flows);
+
+	if (!err)
+		err = conntrack_delete(flows.entries, (unsigned)flows.count);
+	if (err)
+		log_error("flows not ended", "tag=%u error=\"%s\"", j->tag,
+			  strerror(-err));
+	plane_nft_syns_drain(e->syns);
+	for (size_t i = 0; i < flows.count && !err; i++)
+		settle(e, j, &flows.entries[i]);
+	free(flows.entries);
+}
+
+static void announce(struct plane_nft_ends *e, const struct job *j)
+{
+	struct plane_event ev = { .type = PLANE_FLOWS_ENDED,
+				  .tag = j->tag,
+				  .count = j->ended,
+				  .ok = true };
+
+	event_queue_push(e->events, &ev);
+}
+
+static bool wait_until(struct job *j, enum step step, uint64_t delay_ns)
+{
+	j->step = step;
+	j->due_ns = clock_monotonic_ns() + delay_ns;
+	return true;
+}
+
+/* false: the job is finished. */
+static bool take_step(struct plane_nft_ends *e, struct job *j)
+{
+	switch (j->step) {
+	case FIRST_LOOK:
+		end_found(e, j);
+		return wait_until(j, SECOND_LOOK, SECOND_LOOK_NS);
+	case SECOND_LOOK:
+		end_found(e, j);
+		announce(e, j);
+		return j->told.count &&
+		       wait_until(j, TELL_AGAIN, TELL_AGAIN_NS);
+	case TELL_AGAIN:
+		for (size_t i = 0; i < j->told.count; i++)
+			tell(e, j, &j->told.entries[i]);
+		break;
+	}
+	return false;
+}
+
+/* The job that is due first; of several, the oldest. Under the lock. */
+static struct job **first_due(struct plane_nft_ends *e)
+{
+	struct job **first = &e->jobs;
+
+	for (struct job **at = &e->jobs; *at; at = &(*at)->next)
+		if ((*at)->due_ns < (*first)->due_ns)
+			first = at;
+	return first;
+}
+
+static void append(struct plane_nft_ends *e, struct job *j)
+{
+	struct job **at = &e->jobs;
+
+	while (*at)
+		at = &(*at)->next;
+	j->next = NULL;
+	*at = j;
+}
+
+static void wait_for(struct plane_nft_ends *e, uint64_t due_ns)
+{
+	struct timespec at = { .tv_sec = (time_t)(due_ns / NS_PER_S),
+			       .tv_nsec = (long)(due_ns % NS_PER_S) };
+
+	pthread_cond_timedwait(&e->asked, &e->lock, &at);
+}
+
+/* A job that is due, out of the list; NULL: stop. */
+static struct job *next_job(struct plane_nft_ends *e)
+{
+	struct job *j = NULL;
+
+	pthread_mutex_lock(&e->lock);
+	while (!e->stop && !j) {
+		struct job **first = first_due(e);
+
+		if (!*first) {
+			pthread_cond_wait(&e->asked, &e->lock);
+		} else if ((*first)->due_ns > clock_monotonic_ns()) {
+			wait_for(e, (*first)->due_ns);
+		} else {
+			j = *first;
+			*first = j->next;
+		}
+	}
+	pthread_mutex_unlock(&e->lock);
+	return j;
+}
+
+static void *work(void *arg)
+{
+	struct plane_nft_ends *e = arg;
+	struct job *j;
+
+	while ((j = next_job(e))) {
+		if (!take_step(e, j)) {
+			free_job(j);
+			continue;
+		}
+		pthread_mutex_lock(&e->lock);
+		append(e, j);
+		pthread_mutex_unlock(&e->lock);
+	}
+	return NULL;
+}
+
+static void init_lock(struct plane_nft_ends *e)
+{
+	pthread_condattr_t attr;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&e->asked, &attr);
+	pthread_condattr_destroy(&attr);
+	pthread_mutex_init(&e->lock, NULL);
+}
+
+int plane_nft_ends_new(struct plane_nft_ends **out,
+		       const struct plane_nft_ends_conf *conf,
+		       struct event_queue *events, struct plane_nft_syns *syns)
+{
+	struct plane_nft_ends *e = calloc(1, sizeof(*e));
+	int err;
+
+	if (!e)
+		return -ENOMEM;
+	e->engine = conf->engine;
+	e->events = events;
+	e->syns = syns;
+	err = rawsock_init(&e->raw, conf->mark);
+	if (err)
+		goto err_free;
+	err = rawsock_init(&e->replay, conf->replay);
+	if (err)
+		goto err_raw;
+	init_lock(e);
+	err = -pthread_create(&e->thread, NULL, work, e);
+	if (err)
+		goto err_replay;
+	*out = e;
+	return 0;
+
+err_replay:
+	rawsock_fini(&e->replay);
+err_raw:
+	rawsock_fini(&e->raw);
+err_free:
+	free(e);
+	return err;
+}
+
+void plane_nft_ends_free(struct plane_nft_ends *e)
+{
+	if (!e)
+		return;
+	pthread_mutex_lock(&e->lock);
+	e->stop = true;
+	pthread_cond_signal(&e->asked);
+	pthread_mutex_unlock(&e->lock);
+	pthread_join(e->thread, NULL);
+	while (e->jobs) {
+		struct job *next = e->jobs->next;
+
+		free_job(e->jobs);
+		e->jobs = next;
+	}
+	rawsock_fini(&e->replay);
+	rawsock_fini(&e->raw);
+	pthread_cond_destroy(&e->asked);
+	pthread_mutex_destroy(&e->lock);
+	free(e);
+}
+
+int plane_nft_ends_ask(struct plane_nft_ends *e, uint32_t tag,
+		       const struct route_set *routes, bool forced)
+{
+	struct job *j = calloc(1, sizeof(*j));
+
+	if (!j)
+		return -ENOMEM;
+	j->tag = tag;
+	j->forced = forced;
+	j->all_routes = !routes->count;
+	route_bits_add_set(&j->routes, routes);
+	pthread_mutex_lock(&e->lock);
+	append(e, j);
+	pthread_cond_signal(&e->asked);
+	pthread_mutex_unlock(&e->lock);
+	return 0;
+}
+
+void plane_nft_ends_stats(const struct plane_nft_ends *e,
+			  struct plane_nft_ends_stats *out)
+{
+	*out = (struct plane_nft_ends_stats){
+		.replayed = e->count.replayed,
+		.told_clients = e->count.told_clients,
+		.told_nodes = e->count.told_nodes,
+		.ended = e->count.ended,
+	};
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The thread that ends flows of a node instance after the table has been
+ * switched: deletes them from conntrack, twice, sends unanswered SYNs again and
+ * makes both ends of the others notice. Flows that begin are not its business.
+ */
+#ifndef HALO_PLANE_PLANE_NFT_ENDS_H
+#define HALO_PLANE_PLANE_NFT_ENDS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "plane/event_queue.h"
+#include "plane/plane.h"
+#include "plane/plane_nft_syns.h"
+
+struct plane_nft_ends;
+
+struct plane_nft_ends_conf {
+	const struct engine_conf *engine; /* borrowed */
+	uint32_t mark;			  /* of packets that are not tracked */
+	uint32_t replay;		  /* of SYNs that are sent again */
+};
+
+struct plane_nft_ends_stats {
+	uint64_t replayed, told_clients, told_nodes, ended;
+};
+
+/* events, syns: borrowed. 0 or -errno. */
+int plane_nft_ends_new(struct plane_nft_ends **out,
+		       const struct plane_nft_ends_conf *conf,
+		       struct event_queue *events, struct plane_nft_syns *syns);
+/* What is asked for and not begun is left. */
+void plane_nft_ends_free(struct plane_nft_ends *e);
+
+/* Returns at once; PLANE_FLOWS_ENDED follows. count 0: all routes. Copies
+ * routes. -ENOMEM. */
+int plane_nft_ends_ask(struct plane_nft_ends *e, uint32_t tag,
+		       const struct route_set *routes, bool forced);
+
+void plane_nft_ends_stats(const struct plane_nft_ends *e,
+			  struct plane_nft_ends_stats *out);
+
+#endif

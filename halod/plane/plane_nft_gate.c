@@ -1,0 +1,447 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "plane/plane_nft_gate.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/units.h"
+#include "io/clock.h"
+#include "io/nfq.h"
+#include "io/nft_foreign.h"
+#include "io/rawsock.h"
+#include "io/realtime.h"
+#include "packet/held.h"
+#include "packet/reset.h"
+#include "packet/route_bits.h"
+#include "plane/plane_nft_table.h"
+
+#define FIFO_PRIORITY 5 /* below the thread that judges silence */
+#define TICK_NS	      (250 * NS_PER_MS)
+/* Copies of SYNs are taken in so often at the most, however many come. */
+#define SYNS_REST_NS (20 * NS_PER_MS)
+/* no-node-hold: a client that has waited for so long is refused. */
+#define HOLD_TICKS 12
+
+struct plane_nft_gate {
+	pthread_t thread;
+	pthread_mutex_t lock; /* of all that is not the thread's alone */
+	int wake_fd;
+	struct event_queue *events;
+	struct plane_nft_syns *syns;
+	const struct engine_conf *engine;
+
+	bool stop, unowned, drift;
+	uint32_t n_holding;
+	struct route_bits holding;
+	struct nft_foreign watch;
+
+	/* the thread's alone */
+	bool realtime;
+	struct nfq *nfq;
+	struct held *held;
+	struct nft_txn txn;
+	struct rawsock raw;
+	uint32_t newest_id;
+	uint32_t ids[HOLD_TICKS]; /* the newest then; a ring */
+	uint64_t ticks, next_tick_ns, syns_rest_ns;
+
+	struct {
+		_Atomic uint64_t queued, held, released, duplicates, full,
+			refused, waiting;
+	} count;
+};
+
+static bool waits(struct plane_nft_gate *g, uint16_t route)
+{
+	bool yes;
+
+	pthread_mutex_lock(&g->lock);
+	yes = g->unowned || route_bits_has(&g->holding, route);
+	pthread_mutex_unlock(&g->lock);
+	return yes;
+}
+
+static bool holds_any(struct plane_nft_gate *g)
+{
+	bool yes;
+
+	pthread_mutex_lock(&g->lock);
+	yes = g->unowned || g->n_holding;
+	pthread_mutex_unlock(&g->lock);
+	return yes;
+}
+
+static void hold(struct plane_nft_gate *g, const struct nfq_packet *in,
+		 const struct parsed *at, uint16_t route)
+{
+	struct packet p = { .data = in->data, .len = in->len, .id = in->id };
+	struct flow_key key = { .client = at->src,
+				.protocol = at->protocol,
+				.client_port = at->src_port,
+				.door_port = at->dst_port };
+	int err = held_add(g->held, &p, &key, route, at->seq);
+
+	if (!err) {
+		g->count.held++;
+		return;
+	}
+	if (err == -EEXIST)
+		g->count.duplicates++;
+	else
+		g->count.full++;
+	nfq_drop(g->nfq, in->id);
+}
+
+static void judge(struct plane_nft_gate *g, const struct nfq_packet *in)
+{
+	struct engine_door door = { 0 };
+	struct parsed at;
+
+	g->newest_id = in->id;
+	if (!parse_packet(in->data, in->len, &at))
+		door = engine_door(g->engine,
+				   &(struct endpoint){ at.dst, at.dst_port },
+				   at.protocol);
+	if (door.found && waits(g, door.route))
+		hold(g, in, &at, door.route);
+	else
+		nfq_accept(g->nfq, in->id);
+}
+
+static void take_batch(struct plane_nft_gate *g)
+{
+	struct nfq_packet packets[NFQ_BATCH];
+	unsigned n = nfq_receive(g->nfq, packets);
+
+	for (unsigned i = 0; i < n; i++)
+		judge(g, &packets[i]);
+	g->count.queued += n;
+	nfq_flush(g->nfq);
+}
+
+/* Those that nothing holds any more go on; the kernel looks up their door. */
+static void release(struct plane_nft_gate *g)
+{
+	struct held_packet *w = held_next(g->held, NULL), *next;
+
+	for (; w; w = next) {
+		next = held_next(g->held, w);
+		if (waits(g, w->route))
+			continue;
+		nfq_accept(g->nfq, w->packet.id);
+		held_remove(g->held, w);
+		g->count.released++;
+	}
+	nfq_flush(g->nfq);
+}
+
+static void refuse(struct plane_nft_gate *g, const struct held_packet *w)
+{
+	uint8_t out[RESET_LEN_MAX];
+	struct parsed at;
+	struct reset r;
+
+	nfq_drop(g->nfq, w->packet.id);
+	g->count.refused++;
+	if (!parse_packet(w->packet.data, w->packet.len, &at) &&
+	    at.protocol == IPPROTO_TCP && reset_answer(&at, &r))
+		rawsock_send(&g->raw, out, reset_build(&r, out));
+}
+
+/* Packet ids ascend: what is not younger than the newest of HOLD_TICKS ago has
+ * waited too long. */
+static void refuse_oldest(struct plane_nft_gate *g)
+{
+	uint32_t *then = &g->ids[g->ticks++ % HOLD_TICKS];
+	struct held_packet *w = held_next(g->held, NULL);
+
+	for (; w && (int32_t)(w->packet.id - *then) <= 0;
+	     w = held_next(g->held, NULL)) {
+		refuse(g, w);
+		held_remove(g->held, w);
+	}
+	nfq_flush(g->nfq);
+	*then = g->newest_id;
+}
+
+static void renew(struct plane_nft_gate *g)
+{
+	int err;
+
+	plane_nft_table_keep_alive(&g->txn);
+	err = nft_txn_commit(&g->txn);
+	if (err)
+		log_warn("hold not renewed", "error=\"%s\"", strerror(-err));
+}
+
+static void tick(struct plane_nft_gate *g, uint64_t now_ns)
+{
+	if (now_ns < g->next_tick_ns)
+		return;
+	g->next_tick_ns = now_ns + TICK_NS;
+	if (holds_any(g))
+		renew(g);
+	refuse_oldest(g);
+}
+
+static void look_for_drift(struct plane_nft_gate *g)
+{
+	bool news = false;
+
+	pthread_mutex_lock(&g->lock);
+	if (nft_foreign_drain(&g->watch))
+		news = g->drift = true;
+	pthread_mutex_unlock(&g->lock);
+	if (news)
+		event_queue_wake(g->events);
+}
+
+static int wait_ms(const struct plane_nft_gate *g, uint64_t now_ns)
+{
+	uint64_t until = g->next_tick_ns;
+
+	if (g->syns_rest_ns > now_ns && g->syns_rest_ns < until)
+		until = g->syns_rest_ns;
+	return until <= now_ns ? 0 : (int)((until - now_ns) / NS_PER_MS) + 1;
+}
+
+static void take_syns(struct plane_nft_gate *g, uint64_t now_ns)
+{
+	plane_nft_syns_drain(g->syns);
+	g->syns_rest_ns = now_ns + SYNS_REST_NS;
+}
+
+static void enter_realtime(const struct plane_nft_gate *g)
+{
+	int err = g->realtime ? realtime_enter(FIFO_PRIORITY) : 0;
+
+	if (err)
+		log_warn("queue of held packets without real-time priority",
+			 "error=\"%s\"", strerror(-err));
+}
+
+static bool stopped(struct plane_nft_gate *g)
+{
+	bool yes;
+
+	pthread_mutex_lock(&g->lock);
+	yes = g->stop;
+	pthread_mutex_unlock(&g->lock);
+	return yes;
+}
+
+static void *work(void *arg)
+{
+	enum { WAKE, QUEUE, WATCH, SYNS };
+	struct plane_nft_gate *g = arg;
+	struct pollfd fds[] = {
+		[WAKE] = { g->wake_fd, POLLIN, 0 },
+		[QUEUE] = { nfq_poll_fd(g->nfq), POLLIN, 0 },
+		[WATCH] = { nft_foreign_fd(&g->watch), POLLIN, 0 },
+		[SYNS] = { .events = POLLIN },
+	};
+	eventfd_t ignored;
+
+	enter_realtime(g);
+	while (!stopped(g)) {
+		uint64_t now_ns = clock_monotonic_ns();
+
+		fds[SYNS].fd = now_ns < g->syns_rest_ns
+				       ? -1
+				       : plane_nft_syns_fd(g->syns);
+		poll(fds, ARRAY_SIZE(fds), wait_ms(g, now_ns));
+		if (fds[QUEUE].revents)
+			take_batch(g);
+		if (fds[WAKE].revents) {
+			eventfd_read(g->wake_fd, &ignored);
+			release(g);
+		}
+		if (fds[WATCH].revents)
+			look_for_drift(g);
+		now_ns = clock_monotonic_ns();
+		if (fds[SYNS].revents)
+			take_syns(g, now_ns);
+		tick(g, now_ns);
+		g->count.waiting = held_count(g->held);
+	}
+	return NULL;
+}
+
+/* What the thread needs, in the order in which close_all() undoes it. */
+static int open_all(struct plane_nft_gate *g,
+		    const struct plane_nft_gate_conf *conf)
+{
+	int err = nfq_new(&g->nfq, conf->queue, conf->queue_len);
+
+	if (err)
+		return err;
+	err = rawsock_init(&g->raw, conf->mark);
+	if (err)
+		goto err_nfq;
+	err = nft_txn_init(&g->txn, PLANE_NFT_TABLE);
+	if (err)
+		goto err_raw;
+	err = nft_foreign_init(&g->watch, PLANE_NFT_TABLE);
+	if (err)
+		goto err_txn;
+	g->watch.ports[0] = nft_txn_port(&g->txn);
+	return 0;
+
+err_txn:
+	nft_txn_fini(&g->txn);
+err_raw:
+	rawsock_fini(&g->raw);
+err_nfq:
+	nfq_free(g->nfq);
+	return err;
+}
+
+static void close_all(struct plane_nft_gate *g)
+{
+	nft_foreign_fini(&g->watch);
+	nft_txn_fini(&g->txn);
+	rawsock_fini(&g->raw);
+	nfq_free(g->nfq);
+}
+
+int plane_nft_gate_new(struct plane_nft_gate **out,
+		       const struct plane_nft_gate_conf *conf,
+		       struct event_queue *events, struct plane_nft_syns *syns)
+{
+	struct plane_nft_gate *g = calloc(1, sizeof(*g));
+	int err = -ENOMEM;
+
+	if (!g)
+		return err;
+	g->engine = conf->engine;
+	g->events = events;
+	g->syns = syns;
+	g->realtime = conf->realtime;
+	pthread_mutex_init(&g->lock, NULL);
+	g->held = held_new(conf->engine->held_max, conf->engine->seed);
+	if (!g->held)
+		goto err_free;
+	g->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (g->wake_fd < 0) {
+		err = -errno;
+		goto err_held;
+	}
+	err = open_all(g, conf);
+	if (err)
+		goto err_wake;
+	err = -pthread_create(&g->thread, NULL, work, g);
+	if (err)
+		goto err_open;
+	*out = g;
+	return 0;
+
+err_open:
+	close_all(g);
+err_wake:
+	close(g->wake_fd);
+err_held:
+	held_free(g->held);
+err_free:
+	free(g);
+	return err;
+}
+
+void plane_nft_gate_free(struct plane_nft_gate *g)
+{
+	if (!g)
+		return;
+	pthread_mutex_lock(&g->lock);
+	g->stop = true;
+	pthread_mutex_unlock(&g->lock);
+	eventfd_write(g->wake_fd, 1);
+	pthread_join(g->thread, NULL);
+	close_all(g);
+	close(g->wake_fd);
+	held_free(g->held);
+	pthread_mutex_destroy(&g->lock);
+	free(g);
+}
+
+static void note_hold(struct plane_nft_gate *g, uint16_t route, bool on)
+{
+	if (route_bits_has(&g->holding, route) == on)
+		return;
+	if (on) {
+		route_bits_add(&g->holding, route);
+		g->n_holding++;
+	} else {
+		route_bits_remove(&g->holding, route);
+		g->n_holding--;
+	}
+}
+
+void plane_nft_gate_hold(struct plane_nft_gate *g,
+			 const struct route_set *routes, bool on)
+{
+	pthread_mutex_lock(&g->lock);
+	for (uint32_t i = 0; i < routes->count; i++)
+		note_hold(g, routes->ids[i], on);
+	pthread_mutex_unlock(&g->lock);
+	if (!on)
+		eventfd_write(g->wake_fd, 1);
+}
+
+void plane_nft_gate_set_unowned(struct plane_nft_gate *g, bool unowned)
+{
+	bool released;
+
+	pthread_mutex_lock(&g->lock);
+	released = g->unowned && !unowned;
+	g->unowned = unowned;
+	pthread_mutex_unlock(&g->lock);
+	if (released)
+		eventfd_write(g->wake_fd, 1);
+}
+
+void plane_nft_gate_set_port(struct plane_nft_gate *g, uint32_t port)
+{
+	pthread_mutex_lock(&g->lock);
+	g->watch.ports[1] = port;
+	pthread_mutex_unlock(&g->lock);
+}
+
+bool plane_nft_gate_take_drift(struct plane_nft_gate *g)
+{
+	bool drift;
+
+	pthread_mutex_lock(&g->lock);
+	drift = g->drift;
+	g->drift = false;
+	pthread_mutex_unlock(&g->lock);
+	return drift;
+}
+
+void plane_nft_gate_forget_drift(struct plane_nft_gate *g)
+{
+	pthread_mutex_lock(&g->lock);
+	nft_foreign_drain(&g->watch);
+	g->drift = false;
+	pthread_mutex_unlock(&g->lock);
+}
+
+void plane_nft_gate_stats(struct plane_nft_gate *g,
+			  struct plane_nft_gate_stats *out)
+{
+	*out = (struct plane_nft_gate_stats){
+		.queued = g->count.queued,
+		.held = g->count.held,
+		.released = g->count.released,
+		.duplicates = g->count.duplicates,
+		.full = g->count.full,
+		.refused = g->count.refused,
+		.waiting = g->count.waiting,
+	};
+}

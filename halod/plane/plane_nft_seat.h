@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A seat's rules: what they are made of, and what they say. No netlink socket
+ * here; transactions carry them.
+ */
+#ifndef HALO_PLANE_PLANE_NFT_SEAT_H
+#define HALO_PLANE_PLANE_NFT_SEAT_H
+
+#include <libnftnl/rule.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "table/table.h"
+
+#define PLANE_NFT_SEAT_NAME_MAX 16
+
+/* The chain of a seat; returns out. */
+const char *plane_nft_seat_name(unsigned seat,
+				char out[PLANE_NFT_SEAT_NAME_MAX]);
+/* Back; SEAT_NONE: not such a chain. */
+uint16_t plane_nft_seat_number(const char *chain);
+
+struct plane_nft_tag {
+	uint32_t mask, shift; /* of the ct mark */
+};
+
+/* ct mark set (ct mark & ~mask) | tag << shift; dnat to the address. NULL: no
+ * memory. The caller owns it. */
+struct nftnl_rule *plane_nft_seat_rule(unsigned seat, uint32_t tag,
+				       const struct addr *to,
+				       const struct plane_nft_tag *place);
+/* Adds what the rule says to *out; false: it is no seat's rule. */
+bool plane_nft_seat_read(const struct nftnl_rule *r, struct table_seat *out,
+			 const struct plane_nft_tag *place);
+
+#endif

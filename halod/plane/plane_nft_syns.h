@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The SYNs that clients sent to doors in the last moments, found by their flow:
+ * NFLOG fills a journal. Any thread may use it; it sends nothing.
+ */
+#ifndef HALO_PLANE_PLANE_NFT_SYNS_H
+#define HALO_PLANE_PLANE_NFT_SYNS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "packet/flow.h"
+#include "packet/journal.h"
+
+struct plane_nft_syns;
+
+/* -EBUSY: the NFLOG group is taken. */
+int plane_nft_syns_new(struct plane_nft_syns **out, uint16_t group);
+void plane_nft_syns_free(struct plane_nft_syns *s);
+
+int plane_nft_syns_fd(const struct plane_nft_syns *s);
+/* Takes in what the kernel has copied so far; bounded. */
+void plane_nft_syns_drain(struct plane_nft_syns *s);
+/* The flow's SYN with complete checksums, as long as it is there; returns its
+ * length, 0: none. */
+size_t plane_nft_syns_find(struct plane_nft_syns *s, const struct flow_key *key,
+			   uint8_t out[JOURNAL_SYN_MAX]);
+
+#endif

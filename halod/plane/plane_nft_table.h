@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A struct table as the kernel carries it, and what of it is held: written in
+ * atomic steps, read back after a restart. The main thread's alone; it sees no
+ * packet.
+ *
+ * A door is an element of a verdict map that leads to its route's seat, a chain
+ * of its own; a seat's rules mark the flow with the node instance's tag and
+ * give it the node's address.
+ */
+#ifndef HALO_PLANE_PLANE_NFT_TABLE_H
+#define HALO_PLANE_PLANE_NFT_TABLE_H
+
+#include <stdbool.h>
+
+#include "io/nft_txn.h"
+#include "packet/route_bits.h"
+#include "plane/plane_nft_text.h"
+#include "table/table.h"
+
+/* The tag's place in a flow's ct mark; other bits are not HaloD's. */
+#define PLANE_NFT_TAG_MASK  0xffff0000u
+#define PLANE_NFT_TAG_SHIFT 16
+
+/* Holds are void when nobody has renewed them for so long. */
+#define PLANE_NFT_ALIVE_MS 1000
+
+struct plane_nft_table {
+	struct plane_nft_conf conf;
+	struct nft_txn txn;
+	struct table *now; /* what the kernel has; never NULL */
+	uint32_t layout;
+	unsigned seats; /* chains 1..seats exist */
+	bool adopted;	/* now is what a former life left */
+	bool serving;	/* a table has been applied, once */
+	bool unowned;	/* no route has a node: new flows wait */
+	struct route_bits held;
+	uint32_t n_held;
+};
+
+/* Takes over the table that a former life left if it is laid out alike, else
+ * writes a new one. 0 or -errno with a line for the operator. */
+int plane_nft_table_init(struct plane_nft_table *t,
+			 const struct plane_nft_conf *conf, char *err,
+			 unsigned err_size);
+void plane_nft_table_fini(struct plane_nft_table *t);
+/* From the kernel. Nothing there is fine. */
+int plane_nft_table_remove(char *err, unsigned err_size);
+
+/* No route has a node. */
+bool plane_nft_table_is_unowned(const struct table *t);
+
+/* All or nothing. Writes what differs from what the kernel has. */
+int plane_nft_table_apply(struct plane_nft_table *t, struct table *to);
+int plane_nft_table_hold(struct plane_nft_table *t,
+			 const struct route_set *routes, bool on);
+/* Writes everything anew, whatever is there. */
+int plane_nft_table_rebuild(struct plane_nft_table *t);
+
+/* Holds go on for PLANE_NFT_ALIVE_MS from now, in any thread's transaction. */
+void plane_nft_table_keep_alive(struct nft_txn *txn);
+
+#endif

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "plane/plane_nft_text.h"
+
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/units.h"
+
+/*
+ * The way of a packet, hook by hook:
+ *
+ * made (output, raw)      what HaloD makes itself is not tracked
+ * arrive, depart (−120)   after conntrack, before any NAT. Flows that are known
+ *                         pass by one rule. A segment to a door or from a
+ *                         node's door without a flow is answered by a reset. A
+ *                         new connection is copied to the SYN journal; to a
+ *                         held door it waits in the queue.
+ * nat_in, nat_out (−101)  first packets only: door → seat → mark and address
+ */
+
+static const struct family {
+	const char *ip, *digit, *type;
+} families[FAMILIES] = {
+	[FAMILY_V4] = { "ip", "4", "ipv4_addr" },
+	[FAMILY_V6] = { "ip6", "6", "ipv6_addr" },
+};
+
+static const struct protocol {
+	uint8_t number;
+	const char *name;
+} protocols[] = { { IPPROTO_TCP, "tcp" }, { IPPROTO_UDP, "udp" } };
+
+/* " { 8001-8024, 9001-9024 }" */
+static void put_ports(FILE *f, const struct engine_conf *c, uint8_t protocol)
+{
+	const char *before = " { ";
+
+	for (unsigned i = 0; i < c->n_services; i++) {
+		const struct engine_service *s = &c->services[i];
+
+		if (s->protocol != protocol)
+			continue;
+		fprintf(f, "%s%u-%u", before, s->listen,
+			s->listen + c->routes - 1u);
+		before = ", ";
+	}
+	fputs(" }", f);
+}
+
+static bool serves(const struct engine_conf *c, uint8_t protocol)
+{
+	for (unsigned i = 0; i < c->n_services; i++)
+		if (c->services[i].protocol == protocol)
+			return true;
+	return false;
+}
+
+static void put_sets(FILE *f, const struct family *fam)
+{
+	const char *d = fam->digit, *type = fam->type;
+
+	fprintf(f,
+		"map doors%s { type inet_proto . %s . inet_service"
+		" : verdict; }\n",
+		d, type);
+	fprintf(f, "set hold%s { type inet_proto . %s . inet_service; }\n", d,
+		type);
+	fprintf(f, "set nodes%s { type %s; }\n", d, type);
+	fprintf(f, "set former%s { type %s; flags timeout; }\n", d, type);
+}
+
+/* To a door, not of a known flow. A retransmission that NAT has bound to a node
+ * already would come out of the queue as it went in. */
+static void put_door(FILE *f, const struct plane_nft_conf *c,
+		     const struct family *fam)
+{
+	fprintf(f,
+		"chain door%s {\n"
+		"meta mark 0x%x accept\n"
+		"tcp flags & (fin|syn|rst|ack) != syn goto flowless\n"
+		"meta l4proto tcp log group %u snaplen 120"
+		" queue-threshold 1\n"
+		"ct status dnat accept\n"
+		"counter name new_flows\n"
+		"meta l4proto @alive meta l4proto @unowned goto held\n"
+		"meta l4proto @alive meta l4proto . %s daddr . th dport"
+		" @hold%s goto held\n}\n",
+		fam->digit, c->replay, c->group, fam->ip, fam->digit);
+}
+
+/* "ip daddr VIP tcp dport { … } goto CHAIN" of each protocol */
+static void put_to_doors(FILE *f, const struct engine_conf *c, unsigned family,
+			 const char *chain)
+{
+	char to[ADDR_STRLEN];
+
+	if (!addr_is_set(&c->vip[family]))
+		return;
+	addr_format(&c->vip[family], to);
+	for (unsigned i = 0; i < ARRAY_SIZE(protocols); i++) {
+		if (!serves(c, protocols[i].number))
+			continue;
+		fprintf(f, "%s daddr %s %s dport", families[family].ip, to,
+			protocols[i].name);
+		put_ports(f, c, protocols[i].number);
+		fprintf(f, " goto %s\n", chain);
+	}
+}
+
+static void put_from_nodes(FILE *f, const struct engine_conf *c,
+			   const struct family *fam, const char *set)
+{
+	if (!serves(c, IPPROTO_TCP))
+		return;
+	fprintf(f, "%s saddr @%s%s tcp sport", fam->ip, set, fam->digit);
+	put_ports(f, c, IPPROTO_TCP);
+	fputs(" fib daddr type != local"
+	      " tcp flags & (fin|syn|rst|ack) != syn goto flowless\n",
+	      f);
+}
+
+static void put_guard(FILE *f, const struct plane_nft_conf *c, const char *name,
+		      const char *hook, bool from_nodes)
+{
+	fprintf(f,
+		"chain %s {\n"
+		"type filter hook %s priority -120; policy accept;\n"
+		"ct state established,related,untracked accept\n",
+		name, hook);
+	for (unsigned i = 0; i < FAMILIES; i++) {
+		char chain[] = { 'd', 'o', 'o', 'r', families[i].digit[0], 0 };
+
+		put_to_doors(f, c->engine, i, chain);
+		if (!from_nodes || !addr_is_set(&c->engine->vip[i]))
+			continue;
+		put_from_nodes(f, c->engine, &families[i], "nodes");
+		put_from_nodes(f, c->engine, &families[i], "former");
+	}
+	fputs("}\n", f);
+}
+
+static void put_nat(FILE *f, const struct plane_nft_conf *c, const char *name,
+		    const char *hook)
+{
+	fprintf(f,
+		"chain %s {\n"
+		"type nat hook %s priority -101; policy accept;\n",
+		name, hook);
+	for (unsigned i = 0; i < FAMILIES; i++) {
+		if (!addr_is_set(&c->engine->vip[i]))
+			continue;
+		fprintf(f, "meta l4proto . %s daddr . th dport vmap @doors%s\n",
+			families[i].ip, families[i].digit);
+		put_to_doors(f, c->engine, i, "unserved");
+	}
+	fputs("}\n", f);
+}
+
+static void put_fixed(FILE *f, const struct plane_nft_conf *c)
+{
+	fputs("set layout { type mark; }\n"
+	      "set version { type mark . mark; }\n"
+	      "set serving { type inet_proto; }\n"
+	      "set unowned { type inet_proto; }\n"
+	      "set alive { type inet_proto; flags timeout; }\n"
+	      "counter new_flows { }\n"
+	      "counter flowless { }\n"
+	      "counter unserved { }\n"
+	      /* no node has it, or not of that family; before the first table
+	       * there is no answer */
+	      "chain unserved {\n"
+	      "counter name unserved\n"
+	      "meta l4proto != @serving drop\n"
+	      "meta l4proto tcp reject with tcp reset\n"
+	      "reject with icmpx port-unreachable\n}\n"
+	      "chain flowless {\n"
+	      "counter name flowless\n"
+	      "meta l4proto tcp reject with tcp reset\n}\n",
+	      f);
+	fputs("chain held {\n", f);
+	if (c->how == RULES_NFT_QUEUE)
+		fprintf(f, "queue num %u\n", c->queue);
+	else
+		fputs("drop\n", f); /* until its xt rule stands before it */
+	fputs("}\n", f);
+	fprintf(f,
+		"chain made {\n"
+		"type filter hook output priority raw; policy accept;\n"
+		"meta mark 0x%x notrack\n}\n",
+		c->mark);
+}
+
+static void put_table(FILE *f, const struct plane_nft_conf *c)
+{
+	fputs("table inet " PLANE_NFT_TABLE " {\n", f);
+	for (unsigned i = 0; i < FAMILIES; i++)
+		put_sets(f, &families[i]);
+	put_fixed(f, c);
+	for (unsigned i = 0; i < FAMILIES; i++)
+		put_door(f, c, &families[i]);
+	put_guard(f, c, "arrive", "prerouting", true);
+	put_guard(f, c, "depart", "output", false);
+	put_nat(f, c, "nat_in", "prerouting");
+	put_nat(f, c, "nat_out", "output");
+	fputs("}\n", f);
+}
+
+static uint32_t fingerprint(const char *text)
+{
+	uint32_t h = 2166136261u; /* FNV-1a */
+
+	while (*text)
+		h = (h ^ (uint8_t)*text++) * 16777619u;
+	return h;
+}
+
+char *plane_nft_text(const struct plane_nft_conf *c, uint32_t *layout)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+	bool failed;
+
+	if (!f)
+		return NULL;
+	fputs("add table inet " PLANE_NFT_TABLE "\n"
+	      "delete table inet " PLANE_NFT_TABLE "\n",
+	      f);
+	put_table(f, c);
+	failed = ferror(f);
+	if (fclose(f) || failed) {
+		free(text);
+		return NULL;
+	}
+	*layout = fingerprint(text);
+	return text;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The nft plane's table as nft's own text: all that does not change while it is
+ * in use. What changes (seats, doors, holds) is elements and seat chains, and
+ * plane_nft_table.h's.
+ */
+#ifndef HALO_PLANE_PLANE_NFT_TEXT_H
+#define HALO_PLANE_PLANE_NFT_TEXT_H
+
+#include <stdint.h>
+
+#include "io/rules.h"
+#include "packet/engine.h"
+
+#define PLANE_NFT_TABLE "halod"
+
+struct plane_nft_conf {
+	const struct engine_conf *engine; /* addresses, services */
+	uint16_t queue;			  /* where held packets go */
+	uint16_t group;			  /* NFLOG: where copies of SYNs go */
+	uint32_t mark;	 /* of packets HaloD makes: not tracked */
+	uint32_t replay; /* of SYNs it sends again: not held */
+	enum rules_queue how;
+};
+
+/* Replaces a table of that name, in one step; on the heap. *layout tells
+ * tables of different text apart. NULL: no memory. */
+char *plane_nft_text(const struct plane_nft_conf *c, uint32_t *layout);
+
+#endif
