@@ -44,7 +44,7 @@ exits_with() {
 
 show_logs() {
 	local log
-	for log in "$LAB_DIR"/*.log; do
+	for log in "$LAB_DIR"/*.log "$LAB_DIR/load.json"; do
 		[ -s "$log" ] || continue
 		echo "--- ${log##*/}"
 		tail -n 25 "$log"
