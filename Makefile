@@ -147,7 +147,7 @@ install: all man
 		sed 's|@SBINDIR@|$(SBINDIR)|; s|@CONFDIR@|$(CONFDIR)|' $$unit \
 			>$(DESTDIR)$(UNITDIR)/$${unit##*/} || exit; \
 	done
-	for completion in $(wildcard etc/completion/*); do \
+	for completion in $(wildcard tools/completion/*); do \
 		install -D -m 644 -t $(DESTDIR)$(COMPDIR) $$completion || exit; \
 	done
 
