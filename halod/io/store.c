@@ -399,6 +399,8 @@ static bool stop_thread(struct store *s)
 
 void store_close(struct store *s)
 {
+	if (!s)
+		return;
 	if (!stop_thread(s)) {
 		/* what it still uses ends with the process */
 		pthread_detach(s->thread);

@@ -58,7 +58,8 @@ int store_health(struct store *s, char *text, unsigned size, uint64_t *lost);
 int store_history(struct store *s, uint64_t since, const char *node,
 		  uint64_t from_ms, unsigned max, struct store_event **out);
 
-/* Writes all that is queued (waits at most 2 s), then ends the thread. */
+/* Writes all that is queued (waits at most 2 s), then ends the thread. NULL is
+ * fine: a daemon that runs without a store. */
 void store_close(struct store *s);
 
 #endif
