@@ -46,3 +46,4 @@ LINK_test_rules := $(call ar,io base)
 LINK_test_agent_events := $(addprefix $(O)/obj/nodeagent/,agent.o command.o event_json.o events.o) $(call ar,io wire base)
 LINK_test_haloctl_files := $(call ar,base)
 $(O)/tests/unit/test_haloctl_files: | $(O)/haloctl
+LINK_bench_nft_table := $(call ar,plane io packet control table wire conf base)

@@ -99,9 +99,37 @@ static int open_table(struct plane *p, const struct plane_conf *conf, char *err,
 	if (ret)
 		return ret;
 	plane_nft_gate_set_port(p->gate, nft_txn_port(&p->table.txn));
-	plane_nft_gate_set_unowned(p->gate, p->table.unowned);
 	plane_nft_gate_forget_drift(p->gate);
 	return 0;
+}
+
+static int apply(struct plane *p, struct table *to)
+{
+	bool unowned = plane_nft_table_is_unowned(to);
+	int err;
+
+	/* whoever has no node waits before the kernel sends him, and goes on
+	 * after the kernel knows better */
+	if (unowned)
+		plane_nft_gate_set_unowned(p->gate, true);
+	err = plane_nft_table_apply(&p->table, to);
+	if (!unowned || err)
+		plane_nft_gate_set_unowned(p->gate, p->table.unowned);
+	return err;
+}
+
+/* What a former life left goes on as it is. Else doors are silent until there
+ * is a table; nothing is to come where nothing is to be relearned. */
+static int begin(struct plane *p, const struct plane_conf *conf, char *err,
+		 unsigned err_size)
+{
+	int ret = 0;
+
+	if (p->table.adopted || !conf->relearn.count)
+		ret = apply(p, p->table.now);
+	if (ret)
+		snprintf(err, err_size, "first table: %s", strerror(-ret));
+	return ret;
 }
 
 /* Readers before rules: what a former life's rules send waits for them. */
@@ -128,9 +156,14 @@ static int nft_open(struct plane **out, const struct plane_conf *conf,
 		ret = open_table(p, conf, err, err_size);
 	if (ret)
 		goto err_threads;
+	ret = begin(p, conf, err, err_size);
+	if (ret)
+		goto err_table;
 	*out = p;
 	return 0;
 
+err_table:
+	plane_nft_table_fini(&p->table);
 err_threads:
 	plane_nft_ends_free(p->ends);
 	plane_nft_gate_free(p->gate);
@@ -149,20 +182,11 @@ static int nft_adopt(struct plane *p, struct table **found)
 	return 0;
 }
 
-/* Whoever has no node waits before the kernel sends him, and is released after
- * the kernel knows better. What counts is the difference to what the kernel
- * has, which may be another than the caller's. */
+/* What is written is the difference to what the kernel has, which may be other
+ * than what the caller knows of. */
 static int nft_apply(struct plane *p, const struct table_diff *diff)
 {
-	bool unowned = plane_nft_table_is_unowned(diff->to);
-	int err;
-
-	if (unowned)
-		plane_nft_gate_set_unowned(p->gate, true);
-	err = plane_nft_table_apply(&p->table, diff->to);
-	if (!unowned || err)
-		plane_nft_gate_set_unowned(p->gate, p->table.unowned);
-	return err;
+	return apply(p, diff->to);
 }
 
 static int nft_hold(struct plane *p, const struct route_set *routes, bool on)
@@ -306,12 +330,25 @@ static int nft_next_event(struct plane *p, struct plane_event *out)
 	return 0;
 }
 
+static void end_all_flows(const struct table *t)
+{
+	struct conntrack_mark tag = { .mask = PLANE_NFT_TAG_MASK };
+
+	for (unsigned s = 1; s <= t->seats; s++) {
+		tag.value = t->seat[s].tag << PLANE_NFT_TAG_SHIFT;
+		if (tag.value && conntrack_delete_marked(&tag))
+			log_warn("flows not deleted", "tag=%u", t->seat[s].tag);
+	}
+}
+
 static void nft_close(struct plane *p, bool flush)
 {
 	char err[128];
 
 	if (flush && plane_nft_table_remove(err, sizeof(err)))
 		log_error("table not removed", "error=\"%s\"", err);
+	if (flush)
+		end_all_flows(p->table.now);
 	plane_nft_ends_free(p->ends);
 	plane_nft_gate_free(p->gate);
 	plane_nft_syns_free(p->syns);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A seat's rules: what they are made of, and what they say. No netlink socket
- * here; transactions carry them.
+ * A seat's rule, which marks flows with the tag of who sits there: what it is
+ * made of, and what it says. No netlink socket here; transactions carry it.
  */
 #ifndef HALO_PLANE_PLANE_NFT_SEAT_H
 #define HALO_PLANE_PLANE_NFT_SEAT_H
@@ -24,13 +24,13 @@ struct plane_nft_tag {
 	uint32_t mask, shift; /* of the ct mark */
 };
 
-/* ct mark set (ct mark & ~mask) | tag << shift; dnat to the address. NULL: no
- * memory. The caller owns it. */
+/* ct mark set (ct mark & ~mask) | tag << shift. Of expressions that the kernel
+ * need not validate: a rule with an address in it would make it walk all doors
+ * with every change. NULL: no memory. The caller owns it. */
 struct nftnl_rule *plane_nft_seat_rule(unsigned seat, uint32_t tag,
-				       const struct addr *to,
 				       const struct plane_nft_tag *place);
-/* Adds what the rule says to *out; false: it is no seat's rule. */
-bool plane_nft_seat_read(const struct nftnl_rule *r, struct table_seat *out,
-			 const struct plane_nft_tag *place);
+/* The tag the rule sets; 0: it is no seat's rule. */
+uint32_t plane_nft_seat_read(const struct nftnl_rule *r,
+			     const struct plane_nft_tag *place);
 
 #endif

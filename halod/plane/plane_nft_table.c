@@ -22,10 +22,10 @@ static const struct plane_nft_tag place = { PLANE_NFT_TAG_MASK,
 					    PLANE_NFT_TAG_SHIFT };
 
 static const struct family {
-	const char *doors, *hold, *nodes, *former;
+	const char *doors, *hold, *address, *nodes, *former;
 } families[FAMILIES] = {
-	[FAMILY_V4] = { "doors4", "hold4", "nodes4", "former4" },
-	[FAMILY_V6] = { "doors6", "hold6", "nodes6", "former6" },
+	[FAMILY_V4] = { "doors4", "hold4", "address4", "nodes4", "former4" },
+	[FAMILY_V6] = { "doors6", "hold6", "address6", "nodes6", "former6" },
 };
 
 /* A door as the maps have it: protocol, address, port, each padded to 4. */
@@ -147,11 +147,70 @@ static void write_seat(struct plane_nft_table *t, const struct table *to,
 	char chain[PLANE_NFT_SEAT_NAME_MAX];
 
 	nft_txn_flush_chain(&t->txn, plane_nft_seat_name(seat, chain));
-	for (unsigned f = 0; f < FAMILIES && s->tag; f++)
-		if (addr_is_set(&s->addr[f]))
-			nft_txn_add_rule(&t->txn, plane_nft_seat_rule(
-							  seat, s->tag,
-							  &s->addr[f], &place));
+	if (s->tag)
+		nft_txn_add_rule(&t->txn,
+				 plane_nft_seat_rule(seat, s->tag, &place));
+}
+
+/* Where a node instance is reached, by any seat it has; NULL: by none. */
+static const struct addr *address_of(const struct table *t, uint32_t tag,
+				     unsigned family)
+{
+	for (unsigned s = 1; tag && s <= t->seats; s++)
+		if (t->seat[s].tag == tag)
+			return addr_is_set(&t->seat[s].addr[family])
+				       ? &t->seat[s].addr[family]
+				       : NULL;
+	return NULL;
+}
+
+static bool is_same(const struct addr *a, const struct addr *b)
+{
+	return a && b ? addr_equal(a, b) : a == b;
+}
+
+/* Was it dealt with at a lower seat of the difference already? */
+static bool tag_seen_before(const struct table_diff *d, const struct table *t,
+			    uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (seat_of(t, d->seats[i])->tag ==
+		    seat_of(t, d->seats[n])->tag)
+			return true;
+	return false;
+}
+
+static void write_address(struct plane_nft_table *t, const struct table_diff *d,
+			  uint32_t n, unsigned f, const struct table *in)
+{
+	uint32_t tag = seat_of(in, d->seats[n])->tag;
+	const struct addr *was = address_of(d->from, tag, f);
+	const struct addr *is = address_of(d->to, tag, f);
+	uint32_t mark = tag << place.shift;
+	struct nft_element e = { .key = &mark, .key_len = sizeof(mark) };
+
+	if (is_same(was, is) || tag_seen_before(d, in, n))
+		return;
+	if (was)
+		nft_txn_remove(&t->txn, families[f].address, &e);
+	if (!is)
+		return;
+	e.data = is->bytes;
+	e.data_len = (uint32_t)addr_len(is);
+	nft_txn_add(&t->txn, families[f].address, &e);
+}
+
+/* An instance that keeps its tag at another address is in both tables. */
+static void write_addresses(struct plane_nft_table *t,
+			    const struct table_diff *d, uint32_t n, unsigned f)
+{
+	uint32_t left = seat_of(d->from, d->seats[n])->tag;
+	uint32_t came = seat_of(d->to, d->seats[n])->tag;
+
+	if (left && left != came && !address_of(d->to, left, f))
+		write_address(t, d, n, f, d->from);
+	if (came)
+		write_address(t, d, n, f, d->to);
 }
 
 static bool serves_anywhere(const struct table *t, const struct addr *a,
@@ -257,8 +316,10 @@ static int write_difference(struct plane_nft_table *t,
 	add_chains(t, d->to->seats);
 	for (uint32_t i = 0; i < d->n_seats; i++) {
 		write_seat(t, d->to, d->seats[i]);
-		for (unsigned f = 0; f < FAMILIES; f++)
+		for (unsigned f = 0; f < FAMILIES; f++) {
+			write_addresses(t, d, i, f);
 			write_nodes(t, d, i, f);
+		}
 	}
 	move_routes(t, d);
 	write_unowned(t, unowned);
@@ -280,8 +341,9 @@ int plane_nft_table_apply(struct plane_nft_table *t, struct table *to)
 	table_diff_fini(&d);
 	if (err)
 		return err;
+	table_get(to); /* which may be the one there is */
 	table_put(t->now);
-	t->now = table_get(to);
+	t->now = to;
 	t->seats = t->seats > to->seats ? t->seats : to->seats;
 	t->serving = true;
 	t->unowned = unowned;
@@ -420,9 +482,27 @@ static void find_seat(void *arg, const struct nftnl_rule *r)
 
 	if (seat == SEAT_NONE || seat > NODES_MAX)
 		return;
-	plane_nft_seat_read(r, &f->table->seat[seat], &place);
+	f->table->seat[seat].tag = plane_nft_seat_read(r, &place);
 	if (f->table->seats < seat)
 		f->table->seats = seat;
+}
+
+static void find_address(void *arg, const struct nft_element *e)
+{
+	struct found *f = arg;
+	struct addr a = { 0 };
+	uint32_t mark;
+
+	if (e->key_len != sizeof(mark))
+		return;
+	memcpy(&mark, e->key, sizeof(mark));
+	if (e->data_len == 4)
+		a = addr_v4(e->data);
+	else if (e->data_len == 16)
+		a = addr_v6(e->data);
+	for (unsigned s = 1; s <= f->table->seats; s++)
+		if (f->table->seat[s].tag == mark >> place.shift)
+			f->table->seat[s].addr[a.af == AF_INET6] = a;
 }
 
 /* The first service's doors tell where routes lead: all are written at once. */
@@ -460,6 +540,9 @@ static int read_back(struct found *f)
 					find_unowned, f);
 	if (!err)
 		err = nft_read_rules(PLANE_NFT_TABLE, find_seat, f);
+	for (unsigned i = 0; i < FAMILIES && !err; i++)
+		err = nft_read_elements(PLANE_NFT_TABLE, families[i].address,
+					find_address, f);
 	if (!err)
 		err = nft_read_elements(PLANE_NFT_TABLE, families[family].doors,
 					find_door, f);
@@ -503,8 +586,9 @@ int plane_nft_table_init(struct plane_nft_table *t,
 	int ret;
 
 	*t = (struct plane_nft_table){ .conf = *conf };
+	t->conf.tag_mask = PLANE_NFT_TAG_MASK;
 	snprintf(err, err_size, "%s", strerror(ENOMEM));
-	text = plane_nft_text(conf, &t->layout);
+	text = plane_nft_text(&t->conf, &t->layout);
 	if (!text)
 		return -ENOMEM;
 	ret = nft_txn_init(&t->txn, PLANE_NFT_TABLE);

@@ -5,8 +5,8 @@
  * packet.
  *
  * A door is an element of a verdict map that leads to its route's seat, a chain
- * of its own; a seat's rules mark the flow with the node instance's tag and
- * give it the node's address.
+ * of its own; a seat's rule marks the flow with the node instance's tag, and by
+ * the tag the node's address is found.
  */
 #ifndef HALO_PLANE_PLANE_NFT_TABLE_H
 #define HALO_PLANE_PLANE_NFT_TABLE_H

@@ -16,14 +16,15 @@
  *                         node's door without a flow is answered by a reset. A
  *                         new connection is copied to the SYN journal; to a
  *                         held door it waits in the queue.
- * nat_in, nat_out (−101)  first packets only: door → seat → mark and address
+ * nat_in, nat_out (−101)  first packets only: door → seat, whose chain puts the
+ *                         node instance's tag into the ct mark → address
  */
 
 static const struct family {
-	const char *ip, *digit, *type;
+	const char *ip, *digit, *type, *to_door;
 } families[FAMILIES] = {
-	[FAMILY_V4] = { "ip", "4", "ipv4_addr" },
-	[FAMILY_V6] = { "ip6", "6", "ipv6_addr" },
+	[FAMILY_V4] = { "ip", "4", "ipv4_addr", "goto door4" },
+	[FAMILY_V6] = { "ip6", "6", "ipv6_addr", "goto door6" },
 };
 
 static const struct protocol {
@@ -66,6 +67,7 @@ static void put_sets(FILE *f, const struct family *fam)
 		d, type);
 	fprintf(f, "set hold%s { type inet_proto . %s . inet_service; }\n", d,
 		type);
+	fprintf(f, "map address%s { type mark : %s; }\n", d, type);
 	fprintf(f, "set nodes%s { type %s; }\n", d, type);
 	fprintf(f, "set former%s { type %s; flags timeout; }\n", d, type);
 }
@@ -89,9 +91,9 @@ static void put_door(FILE *f, const struct plane_nft_conf *c,
 		fam->digit, c->replay, c->group, fam->ip, fam->digit);
 }
 
-/* "ip daddr VIP tcp dport { … } goto CHAIN" of each protocol */
+/* "ip daddr VIP tcp dport { … } THEN" for each protocol */
 static void put_to_doors(FILE *f, const struct engine_conf *c, unsigned family,
-			 const char *chain)
+			 const char *then)
 {
 	char to[ADDR_STRLEN];
 
@@ -104,7 +106,7 @@ static void put_to_doors(FILE *f, const struct engine_conf *c, unsigned family,
 		fprintf(f, "%s daddr %s %s dport", families[family].ip, to,
 			protocols[i].name);
 		put_ports(f, c, protocols[i].number);
-		fprintf(f, " goto %s\n", chain);
+		fprintf(f, " %s\n", then);
 	}
 }
 
@@ -129,9 +131,7 @@ static void put_guard(FILE *f, const struct plane_nft_conf *c, const char *name,
 		"ct state established,related,untracked accept\n",
 		name, hook);
 	for (unsigned i = 0; i < FAMILIES; i++) {
-		char chain[] = { 'd', 'o', 'o', 'r', families[i].digit[0], 0 };
-
-		put_to_doors(f, c->engine, i, chain);
+		put_to_doors(f, c->engine, i, families[i].to_door);
 		if (!from_nodes || !addr_is_set(&c->engine->vip[i]))
 			continue;
 		put_from_nodes(f, c->engine, &families[i], "nodes");
@@ -143,6 +143,8 @@ static void put_guard(FILE *f, const struct plane_nft_conf *c, const char *name,
 static void put_nat(FILE *f, const struct plane_nft_conf *c, const char *name,
 		    const char *hook)
 {
+	char dnat[64];
+
 	fprintf(f,
 		"chain %s {\n"
 		"type nat hook %s priority -101; policy accept;\n",
@@ -152,7 +154,11 @@ static void put_nat(FILE *f, const struct plane_nft_conf *c, const char *name,
 			continue;
 		fprintf(f, "meta l4proto . %s daddr . th dport vmap @doors%s\n",
 			families[i].ip, families[i].digit);
-		put_to_doors(f, c->engine, i, "unserved");
+		snprintf(dnat, sizeof(dnat),
+			 "dnat %s to ct mark & 0x%x map @address%s",
+			 families[i].ip, c->tag_mask, families[i].digit);
+		put_to_doors(f, c->engine, i, dnat);
+		put_to_doors(f, c->engine, i, "goto unserved");
 	}
 	fputs("}\n", f);
 }

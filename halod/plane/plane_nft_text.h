@@ -18,8 +18,9 @@ struct plane_nft_conf {
 	const struct engine_conf *engine; /* addresses, services */
 	uint16_t queue;			  /* where held packets go */
 	uint16_t group;			  /* NFLOG: where copies of SYNs go */
-	uint32_t mark;	 /* of packets HaloD makes: not tracked */
-	uint32_t replay; /* of SYNs it sends again: not held */
+	uint32_t mark;	   /* of packets HaloD makes: not tracked */
+	uint32_t replay;   /* of SYNs it sends again: not held */
+	uint32_t tag_mask; /* where the tag is in a flow's ct mark */
 	enum rules_queue how;
 };
 
