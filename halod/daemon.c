@@ -395,10 +395,8 @@ static void request_shutdown(void *arg, bool flush)
 	struct daemon *d = arg;
 
 	log_info("stopping", "by=haloctl rules=%s", flush ? "flush" : "stay");
-	d->flush = flush;
-	ev_timer_init(&d->shutdown_timer, on_shutdown_timer, SHUTDOWN_REPLY_S,
-		      0);
-	ev_timer_start(d->loop, &d->shutdown_timer);
+	d->flush |= flush;
+	ev_timer_start(d->loop, &d->shutdown_timer); /* once, however often */
 }
 
 static void on_reload(struct ev_loop *loop, ev_signal *w, int revents)
@@ -497,6 +495,7 @@ static int open_cluster(struct daemon *d)
 	return clock_timer_init(&d->tick, d->loop, on_tick, d);
 }
 
+/* First where only one halod can be: a second one is told so. */
 static int open_listeners(struct daemon *d, char *err, unsigned err_size)
 {
 	struct agents_handler agents = { .message = on_agent_message,
@@ -505,12 +504,12 @@ static int open_listeners(struct daemon *d, char *err, unsigned err_size)
 					   .gone = on_client_gone, .arg = d };
 	int ret;
 
-	ret = agents_open(&d->agents, d->loop, &d->conf, &agents, err,
-			  err_size);
+	ret = control_socket_open(&d->control, d->loop, d->conf.control,
+				  &control, err, err_size);
 	if (ret)
 		return ret;
-	return control_socket_open(&d->control, d->loop, d->conf.control,
-				   &control, err, err_size);
+	return agents_open(&d->agents, d->loop, &d->conf, &agents, err,
+			   err_size);
 }
 
 /* Problems stand in `status` until the next start; warnings are logged. */
@@ -571,18 +570,20 @@ static int open_all(struct daemon *d, char *err, unsigned err_size)
 	uint16_t *ids;
 	int ret;
 
-	ret = open_cluster(d);
 	ids = calloc(ROUTES_MAX, sizeof(*ids));
-	if (ret || !ids) {
+	ret = ids ? open_cluster(d) : -ENOMEM;
+	if (ret) {
 		free(ids);
-		snprintf(err, err_size, "out of memory");
-		return ret ? ret : -ENOMEM;
+		snprintf(err, err_size, "cannot start: %s", strerror(-ret));
+		return ret;
 	}
-	open_store(d);
-	recover(d->store, d->cluster, d->fx, ids, &relearn);
-	ret = open_plane(d, &relearn, err, err_size);
-	if (!ret)
-		ret = open_listeners(d, err, err_size);
+	/* the plane last: a start that fails leaves another halod's alone */
+	ret = open_listeners(d, err, err_size);
+	if (!ret) {
+		open_store(d);
+		recover(d->store, d->cluster, d->fx, ids, &relearn);
+		ret = open_plane(d, &relearn, err, err_size);
+	}
 	free(ids);
 	if (ret)
 		return ret;
@@ -610,6 +611,8 @@ int daemon_open(struct daemon **out, const struct conf *conf, const char *path,
 	d->conf = *conf;
 	snprintf(d->path, sizeof(d->path), "%s", path);
 	d->loop = ev_default_loop(0);
+	ev_timer_init(&d->shutdown_timer, on_shutdown_timer, SHUTDOWN_REPLY_S,
+		      0);
 	ret = open_all(d, err, err_size);
 	if (ret) {
 		daemon_close(d);
@@ -627,8 +630,18 @@ void daemon_run(struct daemon *d)
 	ev_run(d->loop, 0);
 }
 
+static void stop_watching(struct daemon *d)
+{
+	ev_signal_stop(d->loop, &d->sigterm);
+	ev_signal_stop(d->loop, &d->sigint);
+	ev_signal_stop(d->loop, &d->sighup);
+	ev_timer_stop(d->loop, &d->shutdown_timer);
+	ev_io_stop(d->loop, &d->plane_io);
+}
+
 void daemon_close(struct daemon *d)
 {
+	stop_watching(d);
 	requests_fini(&d->requests);
 	control_socket_free(d->control);
 	agents_free(d->agents);

@@ -47,3 +47,4 @@ LINK_test_agent_events := $(addprefix $(O)/obj/nodeagent/,agent.o command.o even
 LINK_test_haloctl_files := $(call ar,base)
 $(O)/tests/unit/test_haloctl_files: | $(O)/haloctl
 LINK_bench_nft_table := $(call ar,plane io packet control table wire conf base)
+LINK_test_daemon := $(HALOD_OBJS) $(call ar,$(ALL))

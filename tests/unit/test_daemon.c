@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * How the daemon starts, fails to start, and ends, on the plane that carries
+ * nothing. Run under the leak checker, too: each ladder must undo all it did.
+ */
+#include <arpa/inet.h>
+#include <ev.h>
+#include <netinet/in.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+/* after the above, which it needs */
+#include <cmocka.h>
+
+#include "../../halod/daemon.h"
+#include "base/log.h"
+
+struct place {
+	struct conf conf;
+	char dir[64];
+	char err[256];
+};
+
+static int set_up(void **state)
+{
+	struct place *p = calloc(1, sizeof(*p));
+	static struct diag_list diags;
+	char text[1024];
+
+	strcpy(p->dir, "/tmp/halo-daemon-XXXXXX");
+	if (!mkdtemp(p->dir))
+		return -1;
+	snprintf(text, sizeof(text),
+		 "routes = 24;\n"
+		 "virtual-address = [ \"198.18.0.100\" ];\n"
+		 "services = ( { name = \"browser\"; listen = 8001; } );\n"
+		 "agents = { listen = \"127.0.0.1:1\"; auth = \"none\"; };\n"
+		 "state = \"%s/db\"; control = \"%s/control\";\n",
+		 p->dir, p->dir);
+	diags = (struct diag_list){ 0 };
+	if (conf_parse(&p->conf, text, "test", &diags))
+		return -1;
+	p->conf.agents.listen.port = 0; /* any */
+	strcpy(p->conf.plane, "null");
+	*state = p;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct place *p = *state;
+	char command[96];
+
+	snprintf(command, sizeof(command), "rm -r %s", p->dir);
+	if (system(command))
+		return -1;
+	free(p);
+	return 0;
+}
+
+static int start(struct place *p, struct daemon **d)
+{
+	strcpy(p->err, "nothing was said");
+	return daemon_open(d, &p->conf, "test", p->err, sizeof(p->err));
+}
+
+/* A listener on a port of its own; the caller's to close. */
+static int take_port(uint16_t *port)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET,
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(at);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(bind(fd, (struct sockaddr *)&at, len), 0);
+	assert_int_equal(listen(fd, 1), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &len), 0);
+	*port = ntohs(at.sin_port);
+	return fd;
+}
+
+static void use_unknown_plane(struct place *p)
+{
+	strcpy(p->conf.plane, "none-such");
+}
+
+static void use_missing_folders(struct place *p)
+{
+	strcpy(p->conf.control, "/proc/no/such/control");
+}
+
+static void use_missing_keys(struct place *p)
+{
+	p->conf.agents.auth = AUTH_PSK;
+	snprintf(p->conf.agents.keys, sizeof(p->conf.agents.keys), "%s/keys",
+		 p->dir);
+}
+
+static void use_foreign_address(struct place *p)
+{
+	assert_int_equal(addr_parse(&p->conf.agents.listen.addr, "198.18.9.9"),
+			 0);
+}
+
+static void a_start_that_fails_says_why(void **state)
+{
+	static const struct {
+		const char *title;
+		void (*spoil)(struct place *p);
+		const char *said;
+	} rows[] = {
+		{ "unknown plane", use_unknown_plane, "plane \"none-such\"" },
+		{ "no folder", use_missing_folders, "set `control` to a path" },
+		{ "no keys", use_missing_keys, "haloctl key new" },
+		{ "no such address", use_foreign_address, "cannot listen on" },
+	};
+	struct place *p = *state;
+	struct conf good = p->conf;
+	struct daemon *d = NULL;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+		p->conf = good;
+		rows[i].spoil(p);
+		if (!start(p, &d) || !strstr(p->err, rows[i].said))
+			fail_msg("%s: \"%s\"", rows[i].title, p->err);
+		assert_null(strchr(p->err, '\n'));
+		assert_null(d);
+	}
+	p->conf = good;
+	assert_int_equal(start(p, &d), 0); /* nothing was left behind */
+	daemon_close(d);
+}
+
+/* The plane's rules may be another halod's, whose place this one wants. */
+static void what_another_has_is_found_before_the_plane(void **state)
+{
+	struct place *p = *state, other = *p;
+	struct daemon *first, *second;
+	int fd;
+
+	use_unknown_plane(&other);
+	assert_int_equal(start(p, &first), 0);
+	assert_int_not_equal(start(&other, &second), 0);
+	assert_non_null(strstr(other.err, "another halod is listening there"));
+	daemon_close(first);
+	fd = take_port(&other.conf.agents.listen.port);
+	assert_int_not_equal(start(&other, &second), 0);
+	assert_non_null(strstr(other.err, "Address already in use"));
+	close(fd);
+}
+
+static void a_halod_without_a_store_starts_and_ends(void **state)
+{
+	struct place *p = *state;
+	struct daemon *d;
+
+	strcpy(p->conf.state, "/proc/no/such/db");
+	assert_int_equal(start(p, &d), 0);
+	raise(SIGTERM);
+	daemon_run(d);
+	daemon_close(d);
+}
+
+static int ask(const struct place *p, const char *requests)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	strcpy(at.sun_path, p->conf.control);
+	assert_int_equal(connect(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	assert_true(write(fd, requests, strlen(requests)) > 0);
+	return fd;
+}
+
+static unsigned count_lines(int fd)
+{
+	char text[4096];
+	unsigned lines = 0;
+	ssize_t n;
+
+	while ((n = read(fd, text, sizeof(text))) > 0)
+		for (ssize_t i = 0; i < n; i++)
+			lines += text[i] == '\n';
+	return lines;
+}
+
+static void two_orders_to_stop_are_one(void **state)
+{
+	static const char order[] = "{\"cmd\":\"shutdown\"}\n";
+	struct place *p = *state;
+	struct daemon *d;
+	char twice[64];
+	int fd;
+
+	assert_int_equal(start(p, &d), 0);
+	snprintf(twice, sizeof(twice), "%s%s", order, order);
+	fd = ask(p, twice);
+	daemon_run(d);
+	daemon_close(d);
+	assert_int_equal(count_lines(fd), 2);
+	close(fd);
+	/* no watcher of the first is left in the loop */
+	assert_int_equal(start(p, &d), 0);
+	raise(SIGTERM);
+	daemon_run(d);
+	daemon_close(d);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_start_that_fails_says_why,
+						set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			what_another_has_is_found_before_the_plane, set_up,
+			tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_halod_without_a_store_starts_and_ends, set_up,
+			tear_down),
+		cmocka_unit_test_setup_teardown(two_orders_to_stop_are_one,
+						set_up, tear_down),
+	};
+
+	log_set_level(LOG_LEVEL_ERROR);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
