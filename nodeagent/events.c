@@ -22,6 +22,7 @@ struct client {
 	size_t queue_len;
 	char line[EVENTS_LINE_MAX];
 	size_t line_len;
+	bool heard, gone; /* its lines are handed up; to be dropped then */
 	struct client *prev, *next;
 };
 
@@ -47,6 +48,16 @@ static void drop(struct client *c)
 	close(c->fd);
 	free(c->queue);
 	free(c);
+}
+
+/* What a client says may lead to an event that it is there no more to read:
+ * then whoever hands up its lines still stands on it. */
+static void give_up(struct client *c)
+{
+	if (c->heard)
+		c->gone = true;
+	else
+		drop(c);
 }
 
 static void watch(struct client *c, int events)
@@ -85,15 +96,18 @@ static int enqueue(struct client *c, const char *data, size_t len)
 static void send_line(struct client *c, const char *line)
 {
 	size_t len = strlen(line);
-	ssize_t n = c->queue_len ? 0 : send_now(c->fd, line, len);
+	ssize_t n;
 
+	if (c->gone)
+		return;
+	n = c->queue_len ? 0 : send_now(c->fd, line, len);
 	if (n >= 0 && (size_t)n < len)
 		n = enqueue(c, line + n, len - (size_t)n);
 	if (n >= 0)
 		return;
 	if (n == -ENOBUFS)
 		log_warn("events client dropped", "why=\"it does not read\"");
-	drop(c);
+	give_up(c);
 }
 
 /* -errno: the client is gone. */
@@ -113,12 +127,13 @@ static int flush(struct client *c)
 	return 0;
 }
 
-/* Hands out whole lines; -EMSGSIZE when one does not fit. */
+/* Hands out whole lines; -EMSGSIZE when one does not fit; -EPIPE. */
 static int take_lines(struct client *c)
 {
 	char *end;
 
-	while ((end = memchr(c->line, '\n', c->line_len))) {
+	c->heard = true;
+	while (!c->gone && (end = memchr(c->line, '\n', c->line_len))) {
 		size_t used = (size_t)(end - c->line) + 1;
 
 		*end = 0;
@@ -126,6 +141,9 @@ static int take_lines(struct client *c)
 		c->line_len -= used;
 		memmove(c->line, c->line + used, c->line_len);
 	}
+	c->heard = false;
+	if (c->gone)
+		return -EPIPE;
 	return c->line_len == sizeof(c->line) ? -EMSGSIZE : 0;
 }
 
@@ -187,9 +205,10 @@ static void on_listener(struct ev_loop *loop, ev_io *io, int revents)
 /* Somebody answers there: then it is not ours to replace. */
 static bool is_live(const struct sockaddr_un *at)
 {
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	bool live = fd >= 0 &&
-		    !connect(fd, (const struct sockaddr *)at, sizeof(*at));
+		    (!connect(fd, (const struct sockaddr *)at, sizeof(*at)) ||
+		     errno == EAGAIN); /* its backlog is full */
 
 	if (fd >= 0)
 		close(fd);

@@ -30,6 +30,7 @@ struct fixture {
 	char dir[64], path[96], file[96];
 	struct events *events;
 	char said[EVENTS_LINE_MAX]; /* by a client, the last line */
+	bool answers;		    /* what is said, by an event */
 	unsigned lines;
 	uint32_t done[8]; /* commands, in order */
 	unsigned n_done;
@@ -45,6 +46,8 @@ static void on_line(void *arg, const char *line)
 
 	snprintf(f->said, sizeof(f->said), "%s", line);
 	f->lines++;
+	if (f->answers)
+		events_publish(f->events, "so be it\n", false);
 }
 
 static void on_done(void *arg, uint32_t id)
@@ -231,6 +234,20 @@ static void a_client_that_does_not_read_is_dropped(void **state)
 	close(lazy);
 }
 
+/* {"done":1} and away, before the event that follows from it is told. */
+static void a_client_may_leave_while_it_is_answered(void **state)
+{
+	struct fixture *f = *state;
+	int fd = join(f);
+
+	f->answers = true;
+	assert_int_equal(send(fd, "one\ntwo\n", 8, 0), 8);
+	close(fd);
+	WAIT_UNTIL(f, events_clients(f->events) == 0);
+	assert_int_equal(f->lines, 1);
+	assert_string_equal(f->said, "one");
+}
+
 static void a_live_socket_is_not_taken_over(void **state)
 {
 	struct fixture *f = *state;
@@ -314,6 +331,7 @@ int main(void)
 		TEST(a_clients_lines_are_handed_up_whole),
 		TEST(a_line_without_an_end_is_cut_off),
 		TEST(a_client_that_does_not_read_is_dropped),
+		TEST(a_client_may_leave_while_it_is_answered),
 		TEST(a_live_socket_is_not_taken_over),
 		TEST(the_socket_is_for_owner_and_group),
 		TEST(commands_run_in_order_with_the_event_on_stdin),
