@@ -1,0 +1,122 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Failover on the nft plane by hand: who is told, who is held, whose SYN is sent
+# again, with and without a conntrack that picks up flows in the middle.
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/nft_lib.sh"
+
+# told LOOSE: idle clients of a node that turns silent, and of one that lives
+told() {
+	local loose=$1
+	lab_exec gateway sysctl -qw \
+		net.netfilter.nf_conntrack_tcp_loose="$loose"
+	call idle "$VIP" 8005 200
+	check "200 clients are connected, tcp_loose=$loose" \
+		lab_wait "$SOON" heard idle 'greeted a' 200
+	check "the kernel has their flows by tag" has_flows 11 200
+	lab_link a down
+	check "their node's seat gets another occupant" occupy 1 21 b
+	check "the lost instance's flows are ended" order end 11 1 12 forced
+	check "all 200 idle clients are told" lab_wait 2 heard idle ' reset' 200
+	check "within 50 ms" within_ms "$(moment driver 'end asked')" \
+		"$(moment idle reset)" 50
+	check "the main thread hears of it" lab_wait 2 \
+		heard driver 'event flows-ended tag=11 .*count=200'
+	check "no flow is left" has_flows 11 0
+	check "new clients reach the successor" greets "$VIP" 8005 b
+	hang_up idle
+	lab_link a up
+	check "what the lost node still has is reset when it speaks" \
+		speaks_into_void
+	check "and it comes back" occupy 1 11 a
+	order end 21 1 12 planned
+}
+occupy() {
+	order node "$1" "$2" "$(lab_addr "$3")" "$(lab_addr6 "$3")" &&
+		order apply
+}
+# The node's sockets outlived its silence: a segment of any earns a reset.
+speaks_into_void() {
+	lab_exec a ss -K state established 'sport = :8005' >/dev/null 2>&1
+	has_sockets a 8005 0
+}
+
+plane_begin
+check "the plane opens" open_plane
+check "it takes a table" static_table
+told 1
+told 0
+
+call drained "$VIP6" 8006 20
+check "clients of IPv6 are connected" \
+	lab_wait "$SOON" heard drained 'greeted a' 20
+check "their route moves" serve 6 6 2
+check "its flows are ended as planned" order end 11 6 6 planned
+check "the clients are told" lab_wait 2 heard drained ' reset' 20
+check "and the living node too" lab_wait 2 has_sockets a 8006 0
+hang_up drained
+
+call bystander "$VIP" 8001 3
+check "a client of another route is connected" \
+	lab_wait "$SOON" heard bystander 'greeted a' 3
+check "its neighbours' route is ended" order end 11 2 3 planned
+say bystander ping
+check "it goes on" lab_wait 2 heard bystander 'echoed ping' 3
+
+check "a route is held" order hold 7 7
+call held "$VIP" 8007 5
+call held6 "$VIP6" 8007 5
+sleep 0.3 # what must not happen has no event to wait for
+check "its new clients wait" not heard held 'greeted|reset|failed'
+check "clients of other routes do not" greets "$VIP" 8008 a
+check "the route moves meanwhile" serve 7 7 2
+check "the hold ends" order release 7 7
+check "those who waited reach the new node" \
+	lab_wait 2 heard held 'greeted b' 5
+check "at once" within_ms "$(moment driver 'release ok')" \
+	"$(moment held greeted)" 50
+check "over IPv6 too" lab_wait 2 heard held6 'greeted b' 5
+hang_up held
+hang_up held6
+
+check "a route is held and nobody releases it" order hold 8 8
+call refused "$VIP" 8008 3
+check "its clients are refused in the end" \
+	lab_wait 5 heard refused 'failed Connection refused' 3
+hang_up refused
+driver=$(lab_pid driver)
+kill -STOP "$driver"
+check "a stopped program's hold ends by itself" \
+	lab_wait 5 greets "$VIP" 8008 a
+kill -CONT "$driver"
+order release 8 8
+
+lab_link b down
+call early "$VIP" 8020 5
+call early6 "$VIP6" 8021 5
+sleep 0.3 # the SYNs go into a dead node; nobody says so
+check "SYNs into a dead node are not answered" \
+	not heard early 'greeted|reset|failed'
+check "its seat gets another occupant" occupy 2 22 a
+check "its flows are ended by force" order end 12 13 24 forced
+check "the SYNs reach the successor" lab_wait 2 heard early 'greeted a' 5
+check "replayed at once, not by retransmission" within_ms \
+	"$(moment driver 'end asked')" "$(moment early greeted)" 50
+check "over IPv6 too" lab_wait 2 heard early6 'greeted a' 5
+hang_up early
+hang_up early6
+lab_link b up
+
+check "no route has a node" serve 1 24 0
+call nobody "$VIP" 8003 2
+sleep 0.3
+check "clients wait for one" not heard nobody 'greeted|reset|failed'
+check "a node comes" serve 1 24 1
+check "they reach it" lab_wait 2 heard nobody 'greeted a' 2
+hang_up nobody
+say driver stats
+say driver quit flush
+check "it goes" lab_wait "$SOON" heard driver 'quit ok'
+check "its flows with it" has_flows 11 0
+finish
