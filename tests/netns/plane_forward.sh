@@ -84,6 +84,17 @@ bulk_returns() {
 		head -c $((8 << 20)) <&3 | cmp - '$BULK'"
 }
 
+# Both ends of the clients' link are narrow (a veth drops what its peer's MTU
+# does not allow), yet clients announce what they took before: nodes have to
+# discover it.
+clients_mtu() {
+	lab_in gateway link set clients mtu "$1"
+	lab_in client link set eth0 mtu "$1"
+	lab_in client route replace 198.18.0.0/24 dev eth0 advmss 1460
+	lab_in client -6 route replace fd00:198:18::/64 dev eth0 \
+		proto kernel metric 256 advmss 1440
+}
+
 kernel_sequence() {
 	lab_exec gateway awk -v q="$1" '$1 == q { print $8 }' \
 		/proc/net/netfilter/nfnetlink_queue
@@ -136,10 +147,10 @@ check "by one worker" test "$(kernel_sequence "$QUEUE")" -gt 0
 check "and by the other" test "$(kernel_sequence $((QUEUE + 1)))" -gt 0
 check "conntrack knows nothing of it" untracked
 
-lab_in gateway link set clients mtu 1300
+clients_mtu 1300
 check "a narrow link to the client is discovered" bulk_returns "$VIP" 8002
 check "over IPv6 too" bulk_returns "$VIP6" 8002
-lab_in gateway link set clients mtu 1500
+clients_mtu 1500
 lab_in gateway link set nodes mtu 1300
 check "a narrow link to the node is discovered" bulk_returns "$VIP" 8003
 check "over IPv6 as well" bulk_returns "$VIP6" 8003
