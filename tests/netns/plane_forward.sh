@@ -64,6 +64,14 @@ greets() {
 	hang_up once
 	return "$status"
 }
+nobody_greets() {
+	call once "$1" "$2"
+	sleep 0.5 # what must not happen has no event to wait for
+	not heard once greeted
+	local status=$?
+	hang_up once
+	return "$status"
+}
 every_door() {
 	local r
 	for r in 1 12 13 24; do
@@ -99,13 +107,15 @@ kernel_sequence() {
 	lab_exec gateway awk -v q="$1" '$1 == q { print $8 }' \
 		/proc/net/netfilter/nfnetlink_queue
 }
+# The server keeps each connection: all at once, as each takes its time to end.
 from_many_addresses() {
 	local i
 	for i in 1 2 3 4 5 6 7 8; do
-		[ "$(lab_exec client curl -gs --http0.9 --max-time "$HALO_SLOW" \
-			--interface "198.18.0.$i" "http://$VIP:8001/" |
-			head -n 1)" = a ] || return
-	done
+		lab_exec client curl -gs --http0.9 --max-time "$HALO_SLOW" \
+			--interface "198.18.0.$i" "http://$VIP:8001/" &
+	done >"$LAB_DIR/many.out"
+	wait
+	[ "$(grep -cx a "$LAB_DIR/many.out")" -eq 8 ]
 }
 
 within_ms() { [ $((($2 - $1) / 1000)) -lt $(($3 * HALO_SLOW)) ]; }
@@ -201,7 +211,7 @@ check "connections are there before a restart" \
 say driver quit keep
 lab_wait "$SOON" heard driver 'quit ok'
 check "the rules outlive the program" grep -q halod <(tables)
-check "nothing passes without it" not greets "$VIP" 8001 a
+check "nothing passes without it" nobody_greets "$VIP" 8001
 say lasting ping
 check "it starts again" open_plane relearn
 check "and takes the table it had" static_table
