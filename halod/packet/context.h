@@ -11,9 +11,11 @@
 #include "packet/held.h"
 #include "packet/journal.h"
 #include "packet/parse.h"
+#include "packet/rewrite.h"
 #include "packet/route_bits.h"
 
 #define END_JOBS_MAX 64 /* instances whose flows are being ended */
+#define REFUSED_TAGS 64 /* instances that refuse at the same time */
 
 /* One engine_end_flows() that is under way. */
 struct end_job {
@@ -23,13 +25,21 @@ struct end_job {
 	struct route_bits routes;
 };
 
+/* When the sink was last told that this instance refuses. */
+struct refused_tag {
+	uint32_t tag;
+	uint64_t ns;
+};
+
 struct engine {
 	struct engine_conf conf;
 	struct engine_sink sink;
 	struct table *table; /* NULL until the first; reference held */
 	struct flow_table *flows;
 	struct journal *journal;
-	struct held *held;
+	struct held *held;     /* SYNs and datagrams of routes that wait */
+	struct held *refusals; /* resets, by the flows they refuse */
+	struct refused_tag told[REFUSED_TAGS];
 	struct route_bits holding, relearn;
 	struct route_bits moved; /* changed their node: relearned no more */
 	uint64_t count[ENGINE_REASONS];
@@ -64,6 +74,13 @@ static inline const struct table_seat *context_serving(const struct engine *e,
 						       uint16_t route)
 {
 	return e->table ? table_lookup(e->table, route) : NULL;
+}
+
+static inline enum rewrite_check context_check(const struct packet *p)
+{
+	if (!p->csum_not_ready)
+		return CHECK_COMPLETE;
+	return p->gso ? CHECK_PSEUDO : CHECK_MISSING;
 }
 
 /* Under atomic handover no flow outlives its instance's hold on the route. */

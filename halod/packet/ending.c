@@ -4,7 +4,7 @@
 #include <limits.h>
 
 #include "packet/answer.h"
-#include "packet/rewrite.h"
+#include "packet/refusal.h"
 
 static void send_syn(struct engine *e, const struct journal_syn *syn,
 		     const struct addr *to)
@@ -23,9 +23,11 @@ static void send_syn(struct engine *e, const struct journal_syn *syn,
 
 /* Nobody serves the client there: it is told, unless new connections wait
  * for a node there; then its next SYN will wait with them. */
-static void refuse(struct engine *e, struct flow *f)
+static void refuse(struct engine *e, struct flow *f, uint64_t now_ns)
 {
-	if (!route_bits_has(&e->holding, f->route))
+	if (route_bits_has(&e->holding, f->route))
+		refusal_avert(e, &f->key);
+	else if (!refusal_pass(e, &f->key, now_ns))
 		answer_refuse(e, f);
 	flow_remove(e->flows, f);
 }
@@ -38,9 +40,10 @@ static void replay(struct engine *e, struct flow *f, uint64_t now_ns)
 	const struct addr *to = seat ? &seat->addr[flow_family(f)] : NULL;
 
 	if (!to || !addr_is_set(to)) {
-		refuse(e, f);
+		refuse(e, f, now_ns);
 		return;
 	}
+	refusal_avert(e, &f->key);
 	if (!syn) { /* the client will send another */
 		flow_remove(e->flows, f);
 		return;

@@ -9,11 +9,14 @@
 #include "packet/ending.h"
 #include "packet/forward.h"
 #include "packet/icmp.h"
+#include "packet/refusal.h"
 #include "packet/related.h"
 
 /* SYNs stay unanswered for moments; a quarter of the flows is plenty. */
 #define JOURNAL_SLOTS_MIN 64
 #define JOURNAL_SLOTS_MAX 8192
+/* Refused within REFUSAL_PATIENCE_NS; as many SYNs as are held at most. */
+#define REFUSALS_MAX 1024
 
 static const char *const reason_names[ENGINE_REASONS] = {
 	[REASON_CLIENT_TO_NODE] = "client-to-node",
@@ -29,6 +32,10 @@ static const char *const reason_names[ENGINE_REASONS] = {
 	[REASON_HELD_DUPLICATE] = "held-duplicate",
 	[REASON_HELD_FULL] = "held-full",
 	[REASON_REPLAYED] = "replayed",
+	[REASON_REFUSAL_HELD] = "refusal-held",
+	[REASON_REFUSAL_PASSED] = "refusal-passed",
+	[REASON_REFUSAL_AVERTED] = "refusal-averted",
+	[REASON_REFUSAL_FULL] = "refusal-full",
 	[REASON_RESET_CLIENT] = "reset-client",
 	[REASON_RESET_NODE] = "reset-node",
 	[REASON_RESET_FLOWLESS] = "reset-flowless",
@@ -51,6 +58,11 @@ static unsigned journal_slots(unsigned flows_max)
 	return slots < JOURNAL_SLOTS_MAX ? slots : JOURNAL_SLOTS_MAX;
 }
 
+static unsigned refusals_max(unsigned held_max)
+{
+	return held_max < REFUSALS_MAX ? held_max : REFUSALS_MAX;
+}
+
 struct engine *engine_new(const struct engine_conf *conf,
 			  const struct engine_sink *sink)
 {
@@ -63,7 +75,8 @@ struct engine *engine_new(const struct engine_conf *conf,
 	e->flows = flow_table_new(conf->flows_max, conf->seed);
 	e->journal = journal_new(journal_slots(conf->flows_max));
 	e->held = held_new(conf->held_max, conf->seed);
-	if (!e->flows || !e->journal || !e->held) {
+	e->refusals = held_new(refusals_max(conf->held_max), conf->seed);
+	if (!e->flows || !e->journal || !e->held || !e->refusals) {
 		engine_free(e);
 		return NULL;
 	}
@@ -74,6 +87,7 @@ void engine_free(struct engine *e)
 {
 	if (!e)
 		return;
+	held_free(e->refusals);
 	held_free(e->held);
 	journal_free(e->journal);
 	flow_table_free(e->flows);
@@ -207,6 +221,7 @@ void engine_expire(struct engine *e, unsigned budget, uint64_t now_ns)
 {
 	struct flow *f;
 
+	budget = refusal_expire(e, budget, now_ns);
 	while (budget-- && (f = flow_expired(e->flows, now_ns)))
 		flow_remove(e->flows, f);
 }
@@ -216,7 +231,7 @@ void engine_stats(const struct engine *e, struct engine_stats *out)
 	memcpy(out->count, e->count, sizeof(out->count));
 	out->flows = flow_table_count(e->flows);
 	out->flows_max = flow_table_max(e->flows);
-	out->held = held_count(e->held);
+	out->held = held_count(e->held) + held_count(e->refusals);
 }
 
 const char *engine_reason_name(enum engine_reason reason)

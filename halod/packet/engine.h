@@ -74,9 +74,13 @@ enum engine_reason {
 	REASON_NOT_OURS,       /* accepted as it was */
 	REASON_HELD,
 	REASON_RELEASED,
-	REASON_HELD_DUPLICATE, /* retransmission of a held SYN, dropped */
-	REASON_HELD_FULL,      /* dropped */
-	REASON_REPLAYED,       /* SYN sent into a dead node, sent again */
+	REASON_HELD_DUPLICATE,	/* the same waits already: dropped */
+	REASON_HELD_FULL,	/* dropped */
+	REASON_REPLAYED,	/* SYN sent into a dead node, sent again */
+	REASON_REFUSAL_HELD,	/* RST in answer to a SYN, while we look */
+	REASON_REFUSAL_PASSED,	/* on to the client, late */
+	REASON_REFUSAL_AVERTED, /* dropped: another node serves the SYN */
+	REASON_REFUSAL_FULL,	/* no room to hold it: passed on at once */
 	REASON_RESET_CLIENT,
 	REASON_RESET_NODE,
 	REASON_RESET_FLOWLESS, /* mid-stream without a flow, answered */
@@ -93,7 +97,8 @@ enum engine_reason {
 
 struct engine_stats {
 	uint64_t count[ENGINE_REASONS];
-	uint64_t flows, flows_max, held;
+	uint64_t flows, flows_max;
+	uint64_t held; /* packets that wait, refusals included */
 };
 
 /* What the engine does besides answering. Called from inside engine calls, on
@@ -104,7 +109,9 @@ struct engine_sink {
 	/* the verdict of a packet that was held; data (len) for REWRITE */
 	void (*settle)(void *arg, uint32_t id, enum verdict verdict,
 		       const uint8_t *data, size_t len);
-	/* a node's door answered a SYN by RST (the RST itself is passed on) */
+	/* a node's door answers SYNs by RST. The RSTs are held for 250 ms, in
+	 * which engine_end_flows() may send the SYNs to another node; told
+	 * again every 10 ms while it goes on */
 	void (*refused)(void *arg, uint32_t tag, uint16_t route);
 	void *arg;
 };
@@ -145,7 +152,8 @@ bool engine_end_flows(struct engine *e, uint32_t tag,
 		      unsigned budget, uint64_t now_ns);
 bool engine_end_flows_more(struct engine *e, unsigned budget, uint64_t now_ns);
 
-/* Expiry in small steps; call about every 100 ms. */
+/* Expiry of flows in small steps, and of held refusals: call about every
+ * 100 ms. */
 void engine_expire(struct engine *e, unsigned budget, uint64_t now_ns);
 
 void engine_stats(const struct engine *e, struct engine_stats *out);

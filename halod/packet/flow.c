@@ -19,6 +19,7 @@ static const struct {
 } rules[FLOW_STATES] = {
 	[FLOW_SYN_SENT] = { 60 * NS_PER_S, true },
 	[FLOW_SYN_RECEIVED] = { 60 * NS_PER_S, true },
+	[FLOW_RELEARNED] = { 60 * NS_PER_S, true },
 	[FLOW_ESTABLISHED] = { 5 * 86400 * NS_PER_S, false },
 	[FLOW_CLOSING] = { 60 * NS_PER_S, true },
 	[FLOW_UDP_NEW] = { 30 * NS_PER_S, true },

@@ -23,6 +23,7 @@ enum flow_state {
 	FLOW_FREE,
 	FLOW_SYN_SENT,
 	FLOW_SYN_RECEIVED, /* SYN/ACK passed; the client has not answered it */
+	FLOW_RELEARNED,	   /* by a client's segment; the node is yet silent */
 	FLOW_ESTABLISHED,
 	FLOW_CLOSING, /* a FIN or an exact RST was seen */
 	FLOW_UDP_NEW, /* the node has not answered */

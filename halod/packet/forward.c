@@ -6,7 +6,7 @@
 
 #include "packet/answer.h"
 #include "packet/ending.h"
-#include "packet/rewrite.h"
+#include "packet/refusal.h"
 #include "packet/track.h"
 
 static bool is_tcp(const struct transit *t)
@@ -17,13 +17,6 @@ static bool is_tcp(const struct transit *t)
 static bool is_syn(const struct transit *t)
 {
 	return is_tcp(t) && parsed_is_syn(&t->at);
-}
-
-static enum rewrite_check check_of(const struct packet *p)
-{
-	if (!p->csum_not_ready)
-		return CHECK_COMPLETE;
-	return p->gso ? CHECK_PSEUDO : CHECK_MISSING;
 }
 
 /* Finds the door; door: the end of the packet that would be it. */
@@ -53,7 +46,7 @@ static enum verdict rewrite(const struct engine *e, const struct transit *t,
 	rewrite_packet(t->packet->data, &t->at,
 		       to_node ? REWRITE_DST : REWRITE_SRC,
 		       to_node ? &f->node : &e->conf.vip[t->at.family],
-		       check_of(t->packet));
+		       context_check(t->packet));
 	return VERDICT_REWRITE;
 }
 
@@ -87,7 +80,6 @@ static struct flow *add_flow(struct engine *e, const struct transit *t,
 static enum verdict pass(struct engine *e, struct transit *t, struct flow *f,
 			 enum flow_end from)
 {
-	bool was_unanswered = f->state == FLOW_SYN_SENT;
 	enum flow_state state = f->state;
 
 	if (is_tcp(t))
@@ -97,8 +89,6 @@ static enum verdict pass(struct engine *e, struct transit *t, struct flow *f,
 	flow_touch(e->flows, f, state, t->now_ns);
 	if (state == FLOW_SYN_SENT && is_syn(t) && from == FLOW_CLIENT)
 		journal(e, t, f);
-	if (was_unanswered && f->was_reset && from == FLOW_NODE)
-		e->sink.refused(e->sink.arg, f->tag, f->route);
 	return rewrite(e, t, f);
 }
 
@@ -154,11 +144,20 @@ static const struct table_seat *remembered(const struct engine *e,
 	return addr_is_set(&seat->addr[t->at.family]) ? seat : NULL;
 }
 
+/* Anybody can forge a client's segment, so it takes more to displace a flow
+ * that works: the node has to know the connection. */
+static enum flow_state relearned_state(const struct transit *t,
+				       enum flow_end from)
+{
+	if (t->at.flags & TCP_SYN)
+		return FLOW_SYN_SENT;
+	return from == FLOW_CLIENT ? FLOW_RELEARNED : FLOW_ESTABLISHED;
+}
+
 static enum verdict relearn(struct engine *e, struct transit *t,
 			    const struct table_seat *seat, enum flow_end from)
 {
-	enum flow_state state =
-		t->at.flags & TCP_SYN ? FLOW_SYN_SENT : FLOW_ESTABLISHED;
+	enum flow_state state = relearned_state(t, from);
 
 	context_count(e, REASON_RELEARNED);
 	return pass(e, t, add_flow(e, t, seat, state), from);
@@ -196,6 +195,7 @@ static enum verdict stale_from_client(struct engine *e, struct transit *t,
 	}
 	if (is_tcp(t) && !forced && !f->was_reset)
 		answer_reset(e, f, FLOW_NODE);
+	refusal_avert(e, &t->key);
 	flow_remove(e->flows, f);
 	return begin(e, t);
 }
@@ -214,6 +214,8 @@ enum verdict forward_from_client(struct engine *e, struct transit *t)
 	f = flow_find(e->flows, &t->key);
 	if (f && context_is_stale(e, f))
 		return stale_from_client(e, t, f);
+	if (is_syn(t) && refusal_answers(e, t))
+		return context_verdict(e, REASON_HELD_DUPLICATE, VERDICT_DROP);
 	if (f && f->state == FLOW_CLOSING && is_syn(t)) {
 		flow_remove(e->flows, f); /* the client uses its port again */
 		f = NULL;
@@ -260,6 +262,20 @@ static enum verdict stale_from_node(struct engine *e, const struct transit *t)
 	return context_verdict(e, REASON_STALE_FLOW, VERDICT_DROP);
 }
 
+/* The client hears of it when its node has been looked at. */
+static enum verdict refused(struct engine *e, struct transit *t, struct flow *f)
+{
+	switch (refusal_hold(e, t, f)) {
+	case 0:
+		return context_verdict(e, REASON_REFUSAL_HELD, VERDICT_HOLD);
+	case -EEXIST:
+		return context_verdict(e, REASON_HELD_DUPLICATE, VERDICT_DROP);
+	default:
+		context_count(e, REASON_REFUSAL_FULL);
+		return pass(e, t, f, FLOW_NODE);
+	}
+}
+
 enum verdict forward_from_node(struct engine *e, struct transit *t)
 {
 	const struct parsed *at = &t->at;
@@ -280,6 +296,8 @@ enum verdict forward_from_node(struct engine *e, struct transit *t)
 		ending_flow(e, f, true, t->now_ns);
 		return stale_from_node(e, t);
 	}
+	if (is_tcp(t) && track_refuses(f, at))
+		return refused(e, t, f);
 	context_count(e, REASON_NODE_TO_CLIENT);
 	return pass(e, t, f, FLOW_NODE);
 }

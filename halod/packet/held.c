@@ -120,15 +120,27 @@ void held_free(struct held *h)
 	free(h);
 }
 
+/* From packet i on, along its bucket's chain. */
+static struct held_packet *find_from(struct held *h, uint32_t i,
+				     const struct flow_key *key)
+{
+	while (i != NONE && memcmp(&h->packets[i].key, key, sizeof(*key)))
+		i = h->packets[i].chain;
+	return i == NONE ? NULL : &h->packets[i];
+}
+
+struct held_packet *held_find(struct held *h, const struct flow_key *key)
+{
+	return find_from(h, *bucket(h, key), key);
+}
+
 static bool is_waiting(struct held *h, const struct flow_key *key, uint32_t seq)
 {
-	uint32_t i = *bucket(h, key);
+	struct held_packet *w = held_find(h, key);
 
-	for (; i != NONE; i = h->packets[i].chain)
-		if (h->packets[i].seq == seq &&
-		    !memcmp(&h->packets[i].key, key, sizeof(*key)))
-			return true;
-	return false;
+	while (w && w->seq != seq)
+		w = find_from(h, w->chain, key);
+	return w;
 }
 
 static struct pool *pool_for(struct held *h, size_t len)

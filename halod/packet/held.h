@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Packets that wait for their route to have a node: in the order they came,
+ * Packets that wait for what becomes of their route: in the order they came,
  * bounded in all and per client address. Keeps copies; who decides what waits
  * and what becomes of it is the engine.
  */
@@ -20,6 +20,7 @@ struct held_packet {
 	struct flow_key key;
 	uint16_t route;
 	uint32_t seq;		      /* of a SYN */
+	uint64_t since_ns;	      /* the caller's, who may fill it in */
 	struct packet packet;	      /* its data is the copy */
 	uint32_t chain, older, newer; /* held's own */
 };
@@ -39,6 +40,8 @@ int held_add(struct held *h, const struct packet *p, const struct flow_key *key,
 
 /* In order of arrival: NULL begins, NULL ends. */
 struct held_packet *held_next(struct held *h, const struct held_packet *after);
+/* The latest of those with that key; NULL: none. */
+struct held_packet *held_find(struct held *h, const struct flow_key *key);
 void held_remove(struct held *h, struct held_packet *w);
 
 unsigned held_count(const struct held *h);

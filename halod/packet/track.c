@@ -66,6 +66,12 @@ static bool reset_is_exact(const struct flow *f, enum flow_end from,
 	       (peer->has_ack && p->seq == peer->ack);
 }
 
+bool track_refuses(const struct flow *f, const struct parsed *p)
+{
+	return f->state == FLOW_SYN_SENT && p->flags & TCP_RST &&
+	       reset_is_exact(f, FLOW_NODE, p);
+}
+
 static enum flow_state reset(struct flow *f, enum flow_end from,
 			     const struct parsed *p)
 {
@@ -100,6 +106,8 @@ enum flow_state track_segment(struct flow *f, enum flow_end from,
 			return state;
 		state = FLOW_ESTABLISHED;
 	}
+	if (state == FLOW_RELEARNED && from == FLOW_NODE)
+		state = FLOW_ESTABLISHED;
 	observe(&f->sent[from], p);
 	return p->flags & TCP_FIN ? FLOW_CLOSING : state;
 }

@@ -18,6 +18,10 @@ void track_open(struct flow *f, const struct parsed *syn);
 enum flow_state track_segment(struct flow *f, enum flow_end from,
 			      const struct parsed *p);
 
+/* The segment is the node's refusal of the flow's SYN, which its client would
+ * obey. */
+bool track_refuses(const struct flow *f, const struct parsed *p);
+
 /* The sequence numbers that the receiver may expect next, best first: what the
  * other end has sent, and what the receiver last asked for (a segment in
  * between may have been lost). Returns how many: 0, 1 or 2. */

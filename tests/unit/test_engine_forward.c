@@ -322,21 +322,69 @@ static void a_route_that_moved_is_relearned_no_more(void **state)
 	assert_int_equal(world_from_client(w, &ack), VERDICT_REWRITE);
 }
 
-static void a_refused_syn_is_reported_and_passed_on(void **state)
+static void an_empty_set_ends_the_time_of_relearning(void **state)
 {
 	struct world *w = *state;
-	struct packet_spec syn = world_client_tcp(SYN, 1000, 0, 0);
-	struct packet_spec stray = world_node_tcp(RST | ACK, 0, 555, 0);
-	struct packet_spec rst = world_node_tcp(RST | ACK, 0, 1001, 0);
+	struct route_set all = world_all_routes(), none = { 0 };
+	struct packet_spec of_client = world_client_tcp(ACK, 77, 88, 5);
+	struct packet_spec of_node = world_node_tcp(ACK, 88, 82, 0);
 
-	world_from_client(w, &syn);
-	world_from_node(w, &stray);
-	assert_int_equal(w->n_refused, 0);
-	assert_int_equal(world_from_node(w, &rst), VERDICT_REWRITE);
-	assert_true(packet_src_is(w->last.data, WORLD_VIP));
-	assert_int_equal(w->n_refused, 1);
-	assert_int_equal(w->refused[0].tag, TAG_A);
-	assert_int_equal(w->refused[0].route, 1);
+	engine_set_relearn(w->engine, &all);
+	world_from_client(w, &of_client);
+	engine_set_relearn(w->engine, &none);
+	assert_int_equal(world_from_node(w, &of_node), VERDICT_REWRITE);
+	of_client.src_port++;
+	assert_int_equal(world_from_client(w, &of_client), VERDICT_DROP);
+	of_node.dst_port++;
+	assert_int_equal(world_from_node(w, &of_node), VERDICT_DROP);
+}
+
+static unsigned established(struct world *w)
+{
+	struct flow_query any = { 0 };
+	struct flow_view views[100];
+	unsigned n = engine_flows(w->engine, &any, views, 100, w->now_ns);
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		count += views[i].established;
+	return count;
+}
+
+static void a_client_is_relearned_for_good_once_its_node_answers(void **state)
+{
+	struct world *w = *state;
+	struct route_set all = world_all_routes();
+	struct packet_spec of_client = world_client_tcp(ACK, 77, 88, 5);
+	struct packet_spec of_node = world_node_tcp(ACK, 88, 82, 0);
+
+	engine_set_relearn(w->engine, &all);
+	world_from_client(w, &of_client);
+	assert_int_equal(established(w), 0);
+	world_from_node(w, &of_node);
+	assert_int_equal(established(w), 1);
+}
+
+static void forged_segments_displace_no_flow_that_works(void **state)
+{
+	struct world *w = *state;
+	struct route_set all = world_all_routes();
+	struct packet_spec forged = world_client_tcp(ACK, 77, 88, 5);
+	struct packet_spec of_node = world_node_tcp(ACK, 55, 66, 9);
+
+	engine_set_relearn(w->engine, &all);
+	for (uint16_t i = 0; i < 80; i++)
+		world_establish(w, (uint16_t)(1000 + i), BROWSER);
+	for (of_node.dst_port = 2000; of_node.dst_port < 2010;
+	     of_node.dst_port++)
+		world_from_node(w, &of_node);
+	for (forged.src_port = 20000; forged.src_port < 22000;
+	     forged.src_port++) {
+		w->now_ns += NS_PER_US;
+		world_from_client(w, &forged);
+	}
+	assert_int_equal(world_flows(w), 100);
+	assert_int_equal(established(w), 90);
 }
 
 static void a_reused_port_begins_anew_once_its_flow_closes(void **state)
@@ -409,9 +457,6 @@ static void a_flood_of_syns_evicts_no_established_flow(void **state)
 {
 	struct world *w = *state;
 	struct packet_spec syn = world_client_tcp(SYN, 1, 0, 0);
-	struct flow_view views[100];
-	struct flow_query any = { 0 };
-	unsigned n, established = 0;
 
 	for (uint16_t i = 0; i < 90; i++)
 		world_establish(w, (uint16_t)(1000 + i), BROWSER);
@@ -420,11 +465,8 @@ static void a_flood_of_syns_evicts_no_established_flow(void **state)
 		assert_int_equal(world_from_client(w, &syn), VERDICT_REWRITE);
 	}
 	assert_int_equal(world_count(w, REASON_FLOWS_FULL), 2000 - 10);
-	n = engine_flows(w->engine, &any, views, 100, w->now_ns);
-	assert_int_equal(n, 100);
-	for (unsigned i = 0; i < n; i++)
-		established += views[i].established;
-	assert_int_equal(established, 90);
+	assert_int_equal(world_flows(w), 100);
+	assert_int_equal(established(w), 90);
 }
 
 static void a_full_table_of_working_flows_loses_its_idlest(void **state)
@@ -527,7 +569,9 @@ int main(void)
 		TEST(flows_of_unmoved_routes_are_relearned),
 		TEST(a_node_that_does_not_serve_the_route_relearns_nothing),
 		TEST(a_route_that_moved_is_relearned_no_more),
-		TEST(a_refused_syn_is_reported_and_passed_on),
+		TEST(an_empty_set_ends_the_time_of_relearning),
+		TEST(a_client_is_relearned_for_good_once_its_node_answers),
+		TEST(forged_segments_displace_no_flow_that_works),
 		TEST(a_reused_port_begins_anew_once_its_flow_closes),
 		TEST(a_blind_reset_does_not_close_a_flow),
 		TEST(an_idle_connection_outlives_everything_else),

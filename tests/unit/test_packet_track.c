@@ -100,6 +100,33 @@ static void segments_lead_from_state_to_state(void **state)
 	}
 }
 
+static void a_relearned_flow_is_established_by_its_node_alone(void **state)
+{
+	struct flow f = { .state = FLOW_RELEARNED };
+	struct parsed ack = { .flags = TCP_ACK, .seq = 10, .ack = 20 };
+	struct parsed rst = { .flags = TCP_RST, .seq = 20 };
+
+	assert_int_equal(track_segment(&f, FLOW_CLIENT, &ack), FLOW_RELEARNED);
+	assert_int_equal(track_segment(&f, FLOW_NODE, &rst), FLOW_CLOSING);
+	assert_int_equal(track_segment(&f, FLOW_NODE, &ack), FLOW_ESTABLISHED);
+}
+
+static void only_the_answer_to_its_syn_refuses_a_flow(void **state)
+{
+	struct flow f = { .state = FLOW_SYN_SENT };
+	struct parsed syn = { .flags = TCP_SYN, .seq = 1000 };
+	struct parsed rst = { .flags = TCP_RST | TCP_ACK, .ack = 1001 };
+	struct parsed stray = { .flags = TCP_RST | TCP_ACK, .ack = 1002 };
+	struct parsed blind = { .flags = TCP_RST };
+
+	track_open(&f, &syn);
+	assert_true(track_refuses(&f, &rst));
+	assert_false(track_refuses(&f, &stray));
+	assert_false(track_refuses(&f, &blind));
+	f.state = FLOW_ESTABLISHED;
+	assert_false(track_refuses(&f, &rst));
+}
+
 static void
 a_flow_seen_from_one_side_knows_what_that_side_asks_for(void **state)
 {
@@ -132,6 +159,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(segments_lead_from_state_to_state),
+		cmocka_unit_test(
+			a_relearned_flow_is_established_by_its_node_alone),
+		cmocka_unit_test(only_the_answer_to_its_syn_refuses_a_flow),
 		cmocka_unit_test(
 			a_flow_seen_from_one_side_knows_what_that_side_asks_for),
 		cmocka_unit_test(a_segment_of_64_kilobytes_counts_in_full),
