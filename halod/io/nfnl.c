@@ -12,10 +12,12 @@ int nfnl_open(struct mnl_socket **out, int buffers)
 {
 	struct mnl_socket *nl =
 		mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
-	int fd, err;
+	int fd, err, on = 1;
 
 	if (!nl)
 		return -errno;
+	/* or an error would come with all of a long message behind it */
+	mnl_socket_setsockopt(nl, NETLINK_CAP_ACK, &on, sizeof(on));
 	fd = mnl_socket_get_fd(nl);
 	if (mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) < 0 ||
 	    setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &buffers,

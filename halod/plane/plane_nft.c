@@ -71,11 +71,13 @@ static int start_gate(struct plane *p, const struct plane_conf *conf, char *err,
 	return 0;
 }
 
-static int start_ends(struct plane *p, char *err, unsigned err_size)
+static int start_ends(struct plane *p, const struct plane_conf *conf, char *err,
+		      unsigned err_size)
 {
 	struct plane_nft_ends_conf ends = { .engine = &p->engine,
 					    .mark = MADE_MARK,
-					    .replay = REPLAY_MARK };
+					    .replay = REPLAY_MARK,
+					    .realtime = conf->realtime };
 	int ret = plane_nft_ends_new(&p->ends, &ends, &p->events, p->syns);
 
 	if (ret)
@@ -151,7 +153,7 @@ static int nft_open(struct plane **out, const struct plane_conf *conf,
 	}
 	ret = start_gate(p, conf, err, err_size);
 	if (!ret)
-		ret = start_ends(p, err, err_size);
+		ret = start_ends(p, conf, err, err_size);
 	if (!ret)
 		ret = open_table(p, conf, err, err_size);
 	if (ret)

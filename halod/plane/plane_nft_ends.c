@@ -13,6 +13,7 @@
 #include "io/clock.h"
 #include "io/conntrack.h"
 #include "io/rawsock.h"
+#include "io/realtime.h"
 #include "packet/reset.h"
 #include "packet/route_bits.h"
 #include "plane/plane_nft_table.h"
@@ -22,6 +23,7 @@
 #define SECOND_LOOK_NS (20 * NS_PER_MS)
 /* RFC 5961: a second challenge within 500 ms goes unanswered. */
 #define TELL_AGAIN_NS (600 * NS_PER_MS)
+#define FIFO_PRIORITY 4 /* below those that hold and judge */
 #define FLOWS_FIRST   256
 
 struct flows {
@@ -51,6 +53,7 @@ struct plane_nft_ends {
 	bool stop;
 
 	/* the thread's alone */
+	bool realtime;
 	const struct engine_conf *engine;
 	struct event_queue *events;
 	struct plane_nft_syns *syns;
@@ -299,6 +302,9 @@ static void *work(void *arg)
 	struct plane_nft_ends *e = arg;
 	struct job *j;
 
+	if (e->realtime && realtime_enter(FIFO_PRIORITY))
+		log_warn("flows are ended without real-time priority",
+			 "why=\"no CAP_SYS_NICE\"");
 	while ((j = next_job(e))) {
 		if (!take_step(e, j)) {
 			free_job(j);
@@ -332,6 +338,7 @@ int plane_nft_ends_new(struct plane_nft_ends **out,
 	if (!e)
 		return -ENOMEM;
 	e->engine = conf->engine;
+	e->realtime = conf->realtime;
 	e->events = events;
 	e->syns = syns;
 	err = rawsock_init(&e->raw, conf->mark);

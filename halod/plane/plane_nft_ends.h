@@ -20,6 +20,7 @@ struct plane_nft_ends_conf {
 	const struct engine_conf *engine; /* borrowed */
 	uint32_t mark;			  /* of packets that are not tracked */
 	uint32_t replay;		  /* of SYNs that are sent again */
+	bool realtime;
 };
 
 struct plane_nft_ends_stats {

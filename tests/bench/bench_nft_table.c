@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What the nft plane's changes of its table cost, in a network namespace of its
- * own without a packet: another node in a seat with 5,000 routes behind it, 1024
- * routes to another seat, a first table of 65,000 routes. Medians; needs root.
+ * own without a packet: another node in a seat with 5,000 routes behind it,
+ * 1024 routes to another seat, a first table of 65,000 routes. Medians; needs
+ * root.
  */
 #include <netinet/in.h>
 #include <sched.h>
@@ -25,8 +26,12 @@ static const struct plane_nft_conf *conf_for(unsigned routes)
 		.vip = { { AF_INET, { 198, 18, 0, 100 } } },
 	};
 	static const struct plane_nft_conf conf = {
-		.engine = &engine, .queue = 5, .group = 5, .mark = 1,
-		.replay = 2, .how = RULES_XT_QUEUE,
+		.engine = &engine,
+		.queue = 5,
+		.group = 5,
+		.mark = 1,
+		.replay = 2,
+		.how = RULES_XT_QUEUE,
 	};
 
 	engine.routes = (uint16_t)routes;
