@@ -42,7 +42,14 @@ LAYERS := base conf wire table control packet io plane
 LIBS_conf  := -lconfig
 LIBS_io    := -lgnutls -lsqlite3 -ljansson -lnetfilter_queue -lnftables -lnftnl -lmnl -lev -lcap-ng
 
-layer_objs = $(patsubst %.c,$(O)/obj/%.o,$(wildcard halod/$(1)/*.c))
+# Conntrack's sequence numbers are read by a BPF program; without clang and
+# libbpf halod is built without it, and says so. `make WITHOUT_BPF=1` forces it.
+HAVE_BPF := $(if $(WITHOUT_BPF),,$(shell pkg-config --exists 'libbpf >= 1.0' && \
+            command -v clang >/dev/null && echo yes))
+LEFT_OUT := $(if $(HAVE_BPF),halod/io/ct_seq_none.c,halod/io/ct_seq.c)
+LIBS_io  += $(if $(HAVE_BPF),-lbpf)
+
+layer_objs = $(patsubst %.c,$(O)/obj/%.o,$(filter-out $(LEFT_OUT),$(wildcard halod/$(1)/*.c)))
 define layer
 $(O)/lib$(1).a: $(call layer_objs,$(1))
 	$$(call say,AR,$$@)
@@ -76,6 +83,17 @@ $(O)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(CFLAGS) -c -o $@ $<
+
+# A program for the kernel's own machine, built into the object that loads it.
+BPF_DIR    := $(O)/obj/halod/io/bpf
+BPF_CFLAGS := -target bpf -O2 -g $(filter -Wall -Wextra -Werror,$(CFLAGS)) \
+              -idirafter /usr/include/$(shell gcc -print-multiarch) -MMD -MP
+$(BPF_DIR)/%.bpf.o: halod/io/bpf/%.bpf.c
+	@mkdir -p $(@D)
+	$(call say,BPF,$<)
+	$(Q)clang $(BPF_CFLAGS) -c -o $@ $<
+$(O)/obj/halod/io/ct_seq.o: $(BPF_DIR)/ct_seq.bpf.o
+$(O)/obj/halod/io/ct_seq.o: CFLAGS += -Wa,-I$(BPF_DIR)
 
 # tests/unit/test_X.c, tests/sim/test_X.c, tests/bench/bench_X.c: a program each,
 # linked with tests/lib and the layers that tests/link.mk names. The servers and
