@@ -21,7 +21,11 @@
 #define TICKS_PER_LOOK	 10   /* at the kernel's loss counters */
 #define EXPIRE_BUDGET	 4096 /* flows a tick: 0.1 to 0.4 ms */
 #define END_FLOWS_BUDGET 512  /* flows a slice, packets wait meanwhile */
-#define FIFO_PRIORITY	 5    /* below the thread that judges silence */
+/* Servers that hold connections say something every minute or sooner (comments
+ * of SSE, pings); by now the flows that live have shown themselves, and whoever
+ * forges a segment need not be believed for ever. */
+#define RELEARN_NS    (300 * NS_PER_S)
+#define FIFO_PRIORITY 5 /* below the thread that judges silence */
 
 struct worker {
 	pthread_t thread;
@@ -36,6 +40,7 @@ struct worker {
 	/* the worker's thread alone */
 	bool has_table, stop, ending;
 	uint64_t next_tick_ns, lost_seen, ends_asked;
+	uint64_t relearn_until_ns; /* 0: there is nothing to relearn */
 	unsigned ticks;
 
 	_Atomic uint64_t ends_done, resets;
@@ -148,6 +153,14 @@ static void tell_losses(struct worker *w)
 		event_queue_push(w->events, &ev);
 }
 
+static void end_relearning(struct worker *w)
+{
+	struct route_set none = { 0 };
+
+	w->relearn_until_ns = 0;
+	engine_set_relearn(w->engine, &none);
+}
+
 static void tick(struct worker *w, uint64_t now_ns)
 {
 	if (now_ns < w->next_tick_ns)
@@ -155,6 +168,8 @@ static void tick(struct worker *w, uint64_t now_ns)
 	w->next_tick_ns = now_ns + TICK_NS;
 	engine_expire(w->engine, EXPIRE_BUDGET, now_ns);
 	nfq_flush(w->nfq);
+	if (w->relearn_until_ns && now_ns >= w->relearn_until_ns)
+		end_relearning(w);
 	if (++w->ticks % TICKS_PER_LOOK == 0)
 		tell_losses(w);
 }
@@ -237,6 +252,7 @@ static int new_engine(struct worker *w, const struct worker_conf *conf)
 	if (!conf->relearn->count)
 		return set_empty_table(w, conf->engine->routes);
 	engine_set_relearn(w->engine, conf->relearn);
+	w->relearn_until_ns = clock_monotonic_ns() + RELEARN_NS;
 	return 0;
 }
 

@@ -24,10 +24,10 @@ struct worker_conf {
 	uint32_t mark; /* of the packets it makes */
 };
 
-/* Binds the queue and starts the thread. Where there are flows to relearn,
- * packets wait in the kernel until the worker has its first table: without one
- * the only answers are resets. events: borrowed. -EBUSY: the queue number is
- * taken. */
+/* Binds the queue and starts the thread. Where there are flows to relearn, it
+ * does so for five minutes, and packets wait in the kernel until the worker has
+ * its first table: without one the only answers are resets. events: borrowed.
+ * -EBUSY: the queue number is taken. */
 int worker_new(struct worker **out, const struct worker_conf *conf,
 	       struct event_queue *events);
 /* Ends the thread; packets that are still held are dropped. */
