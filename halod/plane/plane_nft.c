@@ -105,16 +105,16 @@ static int open_table(struct plane *p, const struct plane_conf *conf, char *err,
 	return 0;
 }
 
-static int apply(struct plane *p, struct table *to)
+/* Whoever has no node waits before the kernel sends him, and goes on after the
+ * kernel knows better. */
+static int nft_apply(struct plane *p, const struct table_diff *diff)
 {
-	bool unowned = plane_nft_table_is_unowned(to);
+	bool unowned = plane_nft_table_is_unowned(diff->to);
 	int err;
 
-	/* whoever has no node waits before the kernel sends him, and goes on
-	 * after the kernel knows better */
 	if (unowned)
 		plane_nft_gate_set_unowned(p->gate, true);
-	err = plane_nft_table_apply(&p->table, to);
+	err = plane_nft_table_apply(&p->table, diff);
 	if (!unowned || err)
 		plane_nft_gate_set_unowned(p->gate, p->table.unowned);
 	return err;
@@ -125,10 +125,16 @@ static int apply(struct plane *p, struct table *to)
 static int begin(struct plane *p, const struct plane_conf *conf, char *err,
 		 unsigned err_size)
 {
-	int ret = 0;
+	struct table_diff same;
+	int ret;
 
-	if (p->table.adopted || !conf->relearn.count)
-		ret = apply(p, p->table.now);
+	if (!p->table.adopted && conf->relearn.count)
+		return 0;
+	ret = table_diff_init(&same, p->table.now, p->table.now);
+	if (!ret) {
+		ret = nft_apply(p, &same);
+		table_diff_fini(&same);
+	}
 	if (ret)
 		snprintf(err, err_size, "first table: %s", strerror(-ret));
 	return ret;
@@ -182,13 +188,6 @@ static int nft_adopt(struct plane *p, struct table **found)
 		return -ENOENT;
 	*found = table_get(p->table.now);
 	return 0;
-}
-
-/* What is written is the difference to what the kernel has, which may be other
- * than what the caller knows of. */
-static int nft_apply(struct plane *p, const struct table_diff *diff)
-{
-	return apply(p, diff->to);
 }
 
 static int nft_hold(struct plane *p, const struct route_set *routes, bool on)

@@ -13,7 +13,6 @@
 #include "io/nft.h"
 #include "io/nft_text.h"
 #include "plane/plane_nft_seat.h"
-#include "table/diff.h"
 
 /* As long as nfqueue's known_nodes: then the address may be another's. */
 #define FORMER_MS (600ull * 1000)
@@ -329,25 +328,35 @@ static int write_difference(struct plane_nft_table *t,
 	return nft_txn_commit(&t->txn);
 }
 
-int plane_nft_table_apply(struct plane_nft_table *t, struct table *to)
+int plane_nft_table_apply(struct plane_nft_table *t, const struct table_diff *d)
 {
-	bool unowned = plane_nft_table_is_unowned(to);
+	bool unowned = plane_nft_table_is_unowned(d->to);
+	int err;
+
+	if (d->from != t->now)
+		return plane_nft_table_load(t, d->to);
+	err = write_difference(t, d, unowned);
+	if (err)
+		return err;
+	table_get(d->to); /* which may be the one there is */
+	table_put(t->now);
+	t->now = d->to;
+	t->seats = t->seats > d->to->seats ? t->seats : d->to->seats;
+	t->serving = true;
+	t->unowned = unowned;
+	return 0;
+}
+
+int plane_nft_table_load(struct plane_nft_table *t, struct table *to)
+{
 	struct table_diff d;
 	int err = table_diff_init(&d, t->now, to);
 
 	if (err)
 		return err;
-	err = write_difference(t, &d, unowned);
+	err = plane_nft_table_apply(t, &d);
 	table_diff_fini(&d);
-	if (err)
-		return err;
-	table_get(to); /* which may be the one there is */
-	table_put(t->now);
-	t->now = to;
-	t->seats = t->seats > to->seats ? t->seats : to->seats;
-	t->serving = true;
-	t->unowned = unowned;
-	return 0;
+	return err;
 }
 
 static bool changes_hold(const struct plane_nft_table *t, uint16_t route,
@@ -640,7 +649,7 @@ int plane_nft_table_rebuild(struct plane_nft_table *t)
 	if (!ret)
 		ret = hold_again(t);
 	if (!ret && applied)
-		ret = plane_nft_table_apply(t, to);
+		ret = plane_nft_table_load(t, to);
 	table_put(to);
 	return ret;
 }

@@ -16,7 +16,7 @@
 #include "io/nft_txn.h"
 #include "packet/route_bits.h"
 #include "plane/plane_nft_text.h"
-#include "table/table.h"
+#include "table/diff.h"
 
 /* The tag's place in a flow's ct mark; other bits are not HaloD's. */
 #define PLANE_NFT_TAG_MASK  0xffff0000u
@@ -50,8 +50,11 @@ int plane_nft_table_remove(char *err, unsigned err_size);
 /* No route has a node. */
 bool plane_nft_table_is_unowned(const struct table *t);
 
-/* All or nothing. Writes what differs from what the kernel has. */
-int plane_nft_table_apply(struct plane_nft_table *t, struct table *to);
+/* All or nothing. Writes what differs from what the kernel has, which is found
+ * out anew when the difference is one to another table. */
+int plane_nft_table_apply(struct plane_nft_table *t,
+			  const struct table_diff *d);
+int plane_nft_table_load(struct plane_nft_table *t, struct table *to);
 int plane_nft_table_hold(struct plane_nft_table *t,
 			 const struct route_set *routes, bool on);
 /* Writes everything anew, whatever is there. */

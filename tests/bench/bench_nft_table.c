@@ -81,14 +81,17 @@ static double measure(struct plane_nft_table *t,
 
 	for (unsigned i = 0; i < RUNS; i++) {
 		struct table *to = table_copy(t->now);
+		struct table_diff diff;
 		uint64_t start;
 		int err;
 
 		change(to, i);
 		to->version++;
+		table_diff_init(&diff, t->now, to);
 		start = clock_monotonic_ns();
-		err = plane_nft_table_apply(t, to);
+		err = plane_nft_table_apply(t, &diff);
 		us[i] = (double)(clock_monotonic_ns() - start) / NS_PER_US;
+		table_diff_fini(&diff);
 		table_put(to);
 		if (err) {
 			fprintf(stderr, "apply: %s\n", strerror(-err));
@@ -112,7 +115,7 @@ static double load(struct plane_nft_table *t, unsigned routes)
 		return -1;
 	}
 	start = clock_monotonic_ns();
-	ret = plane_nft_table_apply(t, to);
+	ret = plane_nft_table_load(t, to);
 	table_put(to);
 	return ret ? -1 : (double)(clock_monotonic_ns() - start) / NS_PER_US;
 }

@@ -142,7 +142,7 @@ static void what_was_applied_is_adopted_bit_for_bit(void **state)
 		to = next;
 		change_at_random(to, &seed);
 		to->version = (uint64_t)i << 33 | i;
-		assert_int_equal(plane_nft_table_apply(&t, to), 0);
+		assert_int_equal(plane_nft_table_load(&t, to), 0);
 		plane_nft_table_fini(&t);
 		t = opened(); /* the next change is the adopter's */
 		assert_true(t.adopted);
@@ -161,7 +161,7 @@ static void a_table_of_other_services_is_not_adopted(void **state)
 	char err[256];
 
 	to->version = 7;
-	assert_int_equal(plane_nft_table_apply(&t, to), 0);
+	assert_int_equal(plane_nft_table_load(&t, to), 0);
 	plane_nft_table_fini(&t);
 	other_engine.services[0].listen = 8101;
 	other.engine = &other_engine;
@@ -178,11 +178,11 @@ static void a_failed_change_is_told_and_changes_nothing_here(void **state)
 	char err[256];
 
 	first->version = 1;
-	assert_int_equal(plane_nft_table_apply(&t, first), 0);
+	assert_int_equal(plane_nft_table_load(&t, first), 0);
 	assert_int_equal(plane_nft_table_remove(err, sizeof(err)), 0);
 	seat_node(to, 1, 11, true, true);
 	to->version = 2;
-	assert_int_equal(plane_nft_table_apply(&t, to), -ENOENT);
+	assert_int_equal(plane_nft_table_load(&t, to), -ENOENT);
 	assert_ptr_equal(t.now, first);
 	plane_nft_table_fini(&t);
 	table_put(to);
@@ -198,7 +198,7 @@ static void a_rebuilt_table_is_the_one_last_applied(void **state)
 	seat_node(to, 2, 12, true, false);
 	to->seat_of[5] = 2;
 	to->version = 3;
-	assert_int_equal(plane_nft_table_apply(&t, to), 0);
+	assert_int_equal(plane_nft_table_load(&t, to), 0);
 	assert_int_equal(plane_nft_table_remove(err, sizeof(err)), 0);
 	assert_int_equal(plane_nft_table_rebuild(&t), 0);
 	again = opened();
@@ -247,17 +247,17 @@ static void a_node_that_left_is_known_for_a_while(void **state)
 
 	seat_node(to, 1, 11, true, false);
 	seat_node(to, 2, 11, true, false);
-	assert_int_equal(plane_nft_table_apply(&t, to), 0);
+	assert_int_equal(plane_nft_table_load(&t, to), 0);
 	assert_int_equal(elements("nodes4"), 1);
 	assert_int_equal(elements("former4"), 0);
 	next = table_copy(to);
 	next->seat[1] = (struct table_seat){ 0 };
-	assert_int_equal(plane_nft_table_apply(&t, next), 0);
+	assert_int_equal(plane_nft_table_load(&t, next), 0);
 	assert_int_equal(elements("nodes4"), 1);
 	table_put(to);
 	to = table_copy(next);
 	to->seat[2] = (struct table_seat){ 0 };
-	assert_int_equal(plane_nft_table_apply(&t, to), 0);
+	assert_int_equal(plane_nft_table_load(&t, to), 0);
 	assert_int_equal(elements("nodes4"), 0);
 	assert_int_equal(elements("former4"), 1);
 	plane_nft_table_fini(&t);
