@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <ev.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -26,6 +27,7 @@ int main(int argc, char **argv)
 		      stdout);
 		return EXIT_SUCCESS;
 	}
+	signal(SIGPIPE, SIG_IGN); /* of a log that nobody reads */
 	log_set_level(options.log_level);
 	loop = ev_default_loop(0);
 	if (!loop || session_open(&session, loop, &options, err, sizeof(err))) {
