@@ -54,7 +54,8 @@ static const char *missing(void)
 	return NULL;
 }
 
-/* ESRCH: libbpf has looked for the kernel's function everywhere. */
+/* ESRCH: libbpf has looked for the kernel's function everywhere. EINVAL: among
+ * others, a helper that is kept from those without CAP_PERFMON. */
 static int explain(int err, char *why, unsigned why_size)
 {
 	switch (err) {
@@ -63,8 +64,11 @@ static int explain(int err, char *why, unsigned why_size)
 		return -EOPNOTSUPP;
 	case -EPERM:
 	case -EACCES:
+	case -EINVAL:
 		snprintf(why, why_size,
-			 "needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN");
+			 "refused by the kernel (%s), needs CAP_BPF, "
+			 "CAP_PERFMON and CAP_NET_ADMIN",
+			 strerror(-err));
 		return err;
 	default:
 		snprintf(why, why_size, "%s", strerror(-err));

@@ -151,7 +151,7 @@ int main(int argc, char **argv)
 	static struct flows f;
 	struct rawsock raw;
 	struct ct_seq *s;
-	char why[80];
+	char why[160];
 	int err;
 
 	if (argc != 3 || addr_parse(&f.door.addr, argv[1]))

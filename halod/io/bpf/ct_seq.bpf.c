@@ -6,6 +6,7 @@
  */
 #include <linux/bpf.h>
 #include <linux/in.h>
+#include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 
 #include "ct_seq_slot.h"
@@ -33,11 +34,19 @@ static struct nf_conn *look_up(struct __sk_buff *skb, struct ct_seq_slot *slot,
 				 opts, sizeof(*opts));
 }
 
+/* Not read in place: Linux 6.1 takes the first member of a union for all. */
+static void read_ends(struct ct_seq_slot *slot, struct nf_conn *ct)
+{
+	const struct ip_ct_tcp *tcp = &ct->proto.tcp;
+
+	bpf_core_read(&slot->client_end, sizeof(__u32), &tcp->seen[0].td_end);
+	bpf_core_read(&slot->node_end, sizeof(__u32), &tcp->seen[1].td_end);
+}
+
 SEC("tc")
 int ct_seq_read_one(struct __sk_buff *skb)
 {
-	struct bpf_ct_opts opts = { .netns_id = BPF_F_CURRENT_NETNS,
-				    .l4proto = IPPROTO_TCP };
+	struct bpf_ct_opts opts = {};
 	__u32 turn = skb->cb[0];
 	struct ct_seq_slot *slot = bpf_map_lookup_elem(&slots, &turn);
 	struct nf_conn *ct;
@@ -45,11 +54,12 @@ int ct_seq_read_one(struct __sk_buff *skb)
 	if (!slot)
 		return 0;
 	skb->cb[0] = turn + 1;
+	opts.netns_id = BPF_F_CURRENT_NETNS;
+	opts.l4proto = IPPROTO_TCP;
 	ct = look_up(skb, slot, &opts);
 	if (!ct)
 		return 0;
-	slot->client_end = ct->proto.tcp.seen[0].td_end;
-	slot->node_end = ct->proto.tcp.seen[1].td_end;
+	read_ends(slot, ct);
 	/* 0: it is the originator's tuple, as a client's to a door must be */
 	slot->is_found = opts.dir == 0;
 	bpf_ct_release(ct);
