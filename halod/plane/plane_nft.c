@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/units.h"
 #include "io/conntrack.h"
+#include "io/nfq.h"
 #include "plane/event_queue.h"
 #include "plane/plane_nft_ends.h"
 #include "plane/plane_nft_gate.h"
@@ -290,12 +291,23 @@ static void add_threads(struct plane *p, struct plane_stats *s)
 	count[REASON_RESET_NODE] = ends.told_nodes;
 }
 
+static void add_losses(const struct plane *p, struct plane_stats *s)
+{
+	struct nfq_counters c;
+
+	if (nfq_counters(p->table.conf.queue, &c))
+		return;
+	s->lost_queue = c.lost_queue;
+	s->lost_socket = c.lost_socket;
+}
+
 static int nft_stats(struct plane *p, struct plane_stats *out)
 {
 	struct plane_stats s = { .workers = 1 };
 	int err = nft_read_counters(PLANE_NFT_TABLE, add_counter, &s);
 
 	add_threads(p, &s);
+	add_losses(p, &s);
 	snprintf(s.detail, sizeof(s.detail), "nft maps, holds by %s%s",
 		 p->table.conf.how == RULES_NFT_QUEUE ? "nft queue"
 						      : "xt NFQUEUE",

@@ -23,7 +23,8 @@
 #define SECOND_LOOK_NS (20 * NS_PER_MS)
 /* RFC 5961: a second challenge within 500 ms goes unanswered. */
 #define TELL_AGAIN_NS (600 * NS_PER_MS)
-#define FIFO_PRIORITY 4 /* below those that hold and judge */
+#define FIFO_PRIORITY 4	 /* below those that hold and judge */
+#define CHUNK	      64 /* entries deleted at once */
 #define FLOWS_FIRST   256
 
 struct flows {
@@ -98,34 +99,6 @@ static bool concerns(const struct plane_nft_ends *e, const struct job *j,
 	return j->all_routes || route_bits_has(&j->routes, door.route);
 }
 
-struct collecting {
-	const struct plane_nft_ends *ends;
-	const struct job *job;
-	struct flows flows;
-	int err;
-};
-
-static bool collect(void *arg, const struct conntrack_entry *c)
-{
-	struct collecting *in = arg;
-
-	if (concerns(in->ends, in->job, c))
-		in->err = flows_add(&in->flows, c);
-	return !in->err;
-}
-
-static int find_flows(const struct plane_nft_ends *e, const struct job *j,
-		      struct flows *out)
-{
-	struct conntrack_mark tag = { j->tag << PLANE_NFT_TAG_SHIFT,
-				      PLANE_NFT_TAG_MASK };
-	struct collecting in = { .ends = e, .job = j };
-	int err = conntrack_list(&tag, collect, &in);
-
-	*out = in.flows;
-	return err ? err : in.err;
-}
-
 /* Makes the receiver answer with the sequence number it expects: a SYN/ACK is
  * challenged by whoever has the connection (RFC 5961, section 4), and the
  * answer, of no flow any more, earns it a reset that it must accept. */
@@ -191,22 +164,53 @@ static void settle(struct plane_nft_ends *e, struct job *j,
 	}
 }
 
+/* Entries of a listing on their way to be ended. */
+struct ending {
+	struct plane_nft_ends *ends;
+	struct job *job;
+	unsigned count;
+	int err;
+	struct conntrack_entry entries[CHUNK];
+};
+
 /* Deleted first: as long as the kernel knows the flow, the answers go to the
  * node and nobody notices. */
+static void end_chunk(struct ending *in)
+{
+	in->err = conntrack_delete(in->entries, in->count);
+	if (in->err)
+		return;
+	plane_nft_syns_drain(in->ends->syns);
+	for (unsigned i = 0; i < in->count; i++)
+		settle(in->ends, in->job, &in->entries[i]);
+	in->count = 0;
+}
+
+static bool end_one(void *arg, const struct conntrack_entry *c)
+{
+	struct ending *in = arg;
+
+	if (!concerns(in->ends, in->job, c))
+		return true;
+	in->entries[in->count++] = *c;
+	if (in->count == CHUNK)
+		end_chunk(in);
+	return !in->err;
+}
+
+/* While the listing goes on: the kernel takes 10 ms to walk an empty hash. */
 static void end_found(struct plane_nft_ends *e, struct job *j)
 {
-	struct flows flows;
-	int err = find_flows(e, j, &flows);
+	struct conntrack_mark tag = { j->tag << PLANE_NFT_TAG_SHIFT,
+				      PLANE_NFT_TAG_MASK };
+	struct ending in = { .ends = e, .job = j };
+	int err = conntrack_list(&tag, end_one, &in);
 
-	if (!err)
-		err = conntrack_delete(flows.entries, (unsigned)flows.count);
-	if (err)
+	if (!err && !in.err)
+		end_chunk(&in);
+	if (err || in.err)
 		log_error("flows not ended", "tag=%u error=\"%s\"", j->tag,
-			  strerror(-err));
-	plane_nft_syns_drain(e->syns);
-	for (size_t i = 0; i < flows.count && !err; i++)
-		settle(e, j, &flows.entries[i]);
-	free(flows.entries);
+			  strerror(err ? -err : -in.err));
 }
 
 static void announce(struct plane_nft_ends *e, const struct job *j)

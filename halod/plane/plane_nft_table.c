@@ -8,11 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/buf.h"
 #include "base/units.h"
 #include "io/nft.h"
 #include "io/nft_text.h"
-#include "plane/plane_nft_seat.h"
+#include "plane/plane_nft_read.h"
 
 /* As long as nfqueue's known_nodes: then the address may be another's. */
 #define FORMER_MS (600ull * 1000)
@@ -449,115 +448,6 @@ static int create(struct plane_nft_table *t, const char *text, char *err,
 	return 0;
 }
 
-struct found {
-	struct plane_nft_table *of;
-	struct table *table;
-	uint32_t layout;
-	bool unowned, whole;
-};
-
-static void find_layout(void *arg, const struct nft_element *e)
-{
-	struct found *f = arg;
-
-	if (e->key_len == sizeof(f->layout))
-		memcpy(&f->layout, e->key, sizeof(f->layout));
-}
-
-static void find_version(void *arg, const struct nft_element *e)
-{
-	struct found *f = arg;
-	uint32_t words[2];
-
-	if (e->key_len != sizeof(words))
-		return;
-	memcpy(words, e->key, sizeof(words));
-	f->table->version = (uint64_t)words[0] << 32 | words[1];
-	f->whole = true;
-}
-
-static void find_unowned(void *arg, const struct nft_element *e)
-{
-	struct found *f = arg;
-
-	f->unowned = true;
-}
-
-static void find_seat(void *arg, const struct nftnl_rule *r)
-{
-	struct found *f = arg;
-	uint16_t seat =
-		plane_nft_seat_number(nftnl_rule_get_str(r, NFTNL_RULE_CHAIN));
-
-	if (seat == SEAT_NONE || seat > NODES_MAX)
-		return;
-	f->table->seat[seat].tag = plane_nft_seat_read(r, &place);
-	if (f->table->seats < seat)
-		f->table->seats = seat;
-}
-
-static void find_address(void *arg, const struct nft_element *e)
-{
-	struct found *f = arg;
-	struct addr a = { 0 };
-	uint32_t mark;
-
-	if (e->key_len != sizeof(mark))
-		return;
-	memcpy(&mark, e->key, sizeof(mark));
-	if (e->data_len == 4)
-		a = addr_v4(e->data);
-	else if (e->data_len == 16)
-		a = addr_v6(e->data);
-	for (unsigned s = 1; s <= f->table->seats; s++)
-		if (f->table->seat[s].tag == mark >> place.shift)
-			f->table->seat[s].addr[a.af == AF_INET6] = a;
-}
-
-/* The first service's doors tell where routes lead: all are written at once. */
-static void find_door(void *arg, const struct nft_element *e)
-{
-	struct found *f = arg;
-	const struct engine_conf *c = f->of->conf.engine;
-	struct buf b = buf_reader(e->key, e->key_len);
-	uint8_t protocol = buf_get_u8(&b);
-	uint16_t seat, port;
-
-	buf_take(&b, e->key_len < 8 ? 0 : e->key_len - 5);
-	port = buf_get_be16(&b);
-	if (!buf_ok(&b) || !e->jump || protocol != c->services[0].protocol)
-		return;
-	seat = plane_nft_seat_number(e->jump);
-	if (port < c->services[0].listen ||
-	    port - c->services[0].listen >= c->routes || seat > NODES_MAX)
-		return;
-	f->table->seat_of[port - c->services[0].listen + 1] = seat;
-	if (f->table->seats < seat)
-		f->table->seats = seat;
-}
-
-static int read_back(struct found *f)
-{
-	unsigned family = has_family(f->of, FAMILY_V4) ? FAMILY_V4 : FAMILY_V6;
-	int err = nft_read_elements(PLANE_NFT_TABLE, "layout", find_layout, f);
-
-	if (err || f->layout != f->of->layout)
-		return -ENOENT;
-	err = nft_read_elements(PLANE_NFT_TABLE, "version", find_version, f);
-	if (!err)
-		err = nft_read_elements(PLANE_NFT_TABLE, "unowned",
-					find_unowned, f);
-	if (!err)
-		err = nft_read_rules(PLANE_NFT_TABLE, find_seat, f);
-	for (unsigned i = 0; i < FAMILIES && !err; i++)
-		err = nft_read_elements(PLANE_NFT_TABLE, families[i].address,
-					find_address, f);
-	if (!err)
-		err = nft_read_elements(PLANE_NFT_TABLE, families[family].doors,
-					find_door, f);
-	return err || !f->whole ? -ENOENT : 0;
-}
-
 static int drop_holds(struct plane_nft_table *t)
 {
 	for (unsigned f = 0; f < FAMILIES; f++)
@@ -567,23 +457,19 @@ static int drop_holds(struct plane_nft_table *t)
 
 static int adopt(struct plane_nft_table *t)
 {
-	struct found f = { .of = t };
-	int err;
+	struct plane_nft_found found;
+	int err = plane_nft_read(t->conf.engine, t->layout, &place, &found);
 
-	f.table = table_new(t->conf.engine->routes, NODES_MAX);
-	if (!f.table)
-		return -ENOMEM;
-	f.table->seats = 0;
-	err = read_back(&f);
-	if (!err)
-		err = drop_holds(t);
+	if (err)
+		return err;
+	err = drop_holds(t);
 	if (err) {
-		table_put(f.table);
+		table_put(found.table);
 		return err;
 	}
-	t->now = f.table;
+	t->now = found.table;
 	t->adopted = t->serving = true;
-	t->unowned = f.unowned;
+	t->unowned = found.unowned;
 	return 0;
 }
 
