@@ -58,11 +58,10 @@ static int push(void *arg, const void *data, size_t len)
 
 	if (!s->queue)
 		n = send_now(s->fd, data, len);
-	if (n < 0)
-		return (int)n;
-	if ((size_t)n == len)
-		return 0;
-	return enqueue(s, (const uint8_t *)data + n, len - (size_t)n);
+	if (n >= 0 && (size_t)n < len)
+		n = enqueue(s, (const uint8_t *)data + n, len - (size_t)n);
+	s->push_error = n < 0 ? (int)n : 0;
+	return s->push_error;
 }
 
 static ssize_t pull(void *arg, void *data, size_t len)
@@ -80,7 +79,9 @@ static ssize_t pull(void *arg, void *data, size_t len)
 
 static int send_bytes(struct stream *s, const uint8_t *data, size_t len)
 {
-	return s->tls ? tls_send(s->session, data, len) : push(s, data, len);
+	int ret = s->tls ? tls_send(s->session, data, len) : push(s, data, len);
+
+	return ret && s->push_error ? s->push_error : ret;
 }
 
 /* A session is made for the first byte only: silence costs nothing. */

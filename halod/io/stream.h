@@ -28,6 +28,7 @@ struct stream {
 	bool established;
 	bool ending;	   /* nothing more may be sent */
 	uint64_t received; /* bytes taken from the socket */
+	int push_error;	   /* why bytes could not be sent, which TLS hides */
 	uint8_t *queue;
 	size_t queue_len, queue_sent;
 	struct stream_batch *batch; /* while stream_receive() runs */

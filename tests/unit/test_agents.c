@@ -454,9 +454,10 @@ static void input_that_waits_is_read_before_a_death_is_declared(void **state)
 	gateway_close(&g);
 }
 
-static void a_peer_that_does_not_read_is_cut_off(void **state)
+static void flood_who_does_not_read(enum conf_auth auth)
 {
 	static uint16_t ids[32768];
+	uint8_t key[KEY_LEN], *used = auth == AUTH_NONE ? NULL : key;
 	struct message m = { .type = MESSAGE_ASSIGNED };
 	struct client lazy, other;
 	struct gateway g;
@@ -465,11 +466,13 @@ static void a_peer_that_does_not_read_is_cut_off(void **state)
 	for (unsigned i = 0; i < ARRAY_SIZE(ids); i++)
 		ids[i] = (uint16_t)(2 * i + 1);
 	m.assigned.routes = (struct route_set){ ids, ARRAY_SIZE(ids) };
-	gateway_open(&g, AUTH_NONE, NODES);
-	client_open(&lazy, &g, "a", NULL);
+	gateway_open(&g, auth, NODES);
+	if (used)
+		gateway_add_key(&g, "?", key);
+	client_open(&lazy, &g, "a", used);
 	greet(&g, &lazy, "a");
 	link = g.link;
-	client_open(&other, &g, "b", NULL);
+	client_open(&other, &g, "b", used);
 	greet(&g, &other, "b");
 	for (int i = 0; i < 200 && !g.closed; i++) {
 		agents_send(g.agents, link, &m);
@@ -482,6 +485,12 @@ static void a_peer_that_does_not_read_is_cut_off(void **state)
 	client_close(&lazy);
 	client_close(&other);
 	gateway_close(&g);
+}
+
+static void a_peer_that_does_not_read_is_cut_off(void **state)
+{
+	flood_who_does_not_read(AUTH_NONE);
+	flood_who_does_not_read(AUTH_PSK);
 }
 
 static void what_was_sent_arrives_before_the_close(void **state)
