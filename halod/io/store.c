@@ -225,12 +225,17 @@ static int start_thread(struct store *s)
 static void init_locks(struct store *s)
 {
 	pthread_condattr_t attr;
+	pthread_mutexattr_t mutex;
 
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&s->wake, &attr);
 	pthread_condattr_destroy(&attr);
-	pthread_mutex_init(&s->lock, NULL);
+	/* under profile fast the caller is real-time, this thread is not */
+	pthread_mutexattr_init(&mutex);
+	pthread_mutexattr_setprotocol(&mutex, PTHREAD_PRIO_INHERIT);
+	pthread_mutex_init(&s->lock, &mutex);
+	pthread_mutexattr_destroy(&mutex);
 }
 
 static struct store *store_new(const char *path)
