@@ -23,7 +23,7 @@
 
 void nft_batch_init(struct nft_batch *b, const char *table)
 {
-	*b = (struct nft_batch){ .table = table };
+	*b = (struct nft_batch){ .table = table, .family = NFPROTO_INET };
 }
 
 void nft_batch_fini(struct nft_batch *b)
@@ -62,7 +62,7 @@ static struct nlmsghdr *begin_message(struct nft_batch *b, uint16_t type,
 	buf = next_message(b);
 	if (!buf)
 		return NULL;
-	return nftnl_nlmsg_build_hdr(buf, type, NFPROTO_INET, flags, b->seq++);
+	return nftnl_nlmsg_build_hdr(buf, type, b->family, flags, b->seq++);
 }
 
 static void end_message(struct nft_batch *b, const struct nlmsghdr *nlh)

@@ -12,10 +12,11 @@
 
 #include "base/addr.h"
 
-/* One transaction on one table of family inet. Fill, then commit or fini;
- * what goes wrong while it is filled is told by nft_commit(). */
+/* One transaction on one table. Fill, then commit or fini; what goes wrong
+ * while it is filled is told by nft_commit(). */
 struct nft_batch {
 	const char *table;
+	uint8_t family; /* inet; set AF_INET before the first message for ip */
 	char *buf;
 	uint32_t len, size, seq;
 	int err;

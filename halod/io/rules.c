@@ -286,16 +286,19 @@ static int probe_nft_queue(void)
 		   ignored, sizeof(ignored));
 }
 
+/* In a table of family ip: for that the kernel loads xt_NFQUEUE, which then
+ * serves inet too; for inet it would ask for a module of no name. */
 static int probe_xt_queue(char *err, unsigned err_size)
 {
 	struct nft_batch b;
-	int ret = run("add table inet " PROBE_TABLE "\n"
-		      "add chain inet " PROBE_TABLE " c\n",
+	int ret = run("add table ip " PROBE_TABLE "\n"
+		      "add chain ip " PROBE_TABLE " c\n",
 		      err, err_size);
 
 	if (ret)
 		return ret;
 	nft_batch_init(&b, PROBE_TABLE);
+	b.family = AF_INET;
 	nft_insert_xt_queue(&b, "c", 0);
 	ret = nft_commit(&b);
 	if (ret)
@@ -304,7 +307,7 @@ static int probe_xt_queue(char *err, unsigned err_size)
 			 "statement nor xtables' NFQUEUE target: %s; "
 			 "load nft_queue or xt_NFQUEUE",
 			 strerror(-ret));
-	run("delete table inet " PROBE_TABLE "\n", (char[128]){ 0 }, 128);
+	run("delete table ip " PROBE_TABLE "\n", (char[128]){ 0 }, 128);
 	return ret;
 }
 
