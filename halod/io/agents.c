@@ -159,9 +159,10 @@ static int set_up_auth(struct agents *a, const struct conf *conf, char *err,
 		return -ENOMEM;
 	snprintf(a->keys_dir, sizeof(a->keys_dir), "%s", conf->agents.keys);
 	ret = load_keys(a, diags);
-	if (ret)
-		snprintf(err, err_size, "%s: %s", diags->items[0].file,
-			 diags->items[0].text);
+	if (ret) /* the last: what stopped it */
+		snprintf(err, err_size, "%s: %s",
+			 diags->items[diags->count - 1].file,
+			 diags->items[diags->count - 1].text);
 	else
 		log_diags(diags);
 	free(diags);

@@ -187,6 +187,9 @@ int keys_load(struct keys **out, const char *dir, struct diag_list *diags)
 	ret = k ? load_all(k, d, dir, diags) : -ENOMEM;
 	closedir(d);
 	if (ret) {
+		diag_error(diags, dir, 0, "keys: %s",
+			   ret == -E2BIG ? "more than 65536 files"
+					 : strerror(-ret));
 		keys_free(k);
 		return ret;
 	}
