@@ -126,6 +126,7 @@ $(FUZZERS): $(O)/%: $(O)/obj/%.o $$(call test_link,%)
 
 tests: all $(TESTS) $(HELPERS)
 benches: all $(BENCHES) $(HELPERS)
+helpers: all $(HELPERS)
 fuzzers: $(FUZZERS)
 
 MAN := $(patsubst doc/%.scd,$(O)/man/%,$(wildcard doc/*.scd))
@@ -139,6 +140,9 @@ deps:
 	@scripts/install-deps
 check: deps
 	@scripts/run-tests
+check-vm: deps
+	@scripts/build helpers WERROR=1
+	@scripts/vm tests
 demo: deps
 	@scripts/build all benches
 	@scripts/demo
@@ -178,6 +182,7 @@ help:
 	@echo 'make O=/tmp/x   the same into another directory'
 	@echo 'make deps       install the Debian packages that are missing (root)'
 	@echo 'make check      build and run every test (root)'
+	@echo 'make check-vm   the network tests on a kernel of Debian, in QEMU (root)'
 	@echo 'make demo       a lab of namespaces, a cluster, faults (root)'
 	@echo 'make bench      measure; a table and build/bench/*.json (root)'
 	@echo 'make fuzz       run each fuzzer for FUZZ_SECONDS=60'
@@ -188,8 +193,8 @@ help:
 	@echo
 	@echo 'V=1 shows the commands, WERROR=1 makes warnings errors.'
 
-.PHONY: all tests benches fuzzers man deps check demo bench fuzz cov install \
-	clean help
+.PHONY: all tests benches helpers fuzzers man deps check check-vm demo bench \
+	fuzz cov install clean help
 .SECONDARY:
 
 -include $(shell find $(O)/obj -name '*.d' 2>/dev/null)
