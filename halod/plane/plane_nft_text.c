@@ -9,15 +9,14 @@
 
 /*
  * The way of a packet, hook by hook:
- *
- * made (output, raw)      what HaloD makes itself is not tracked
- * arrive, depart (−120)   after conntrack, before any NAT. Flows that are known
- *                         pass by one rule. A segment to a door or from a
- *                         node's door without a flow is answered by a reset. A
- *                         new connection is copied to the SYN journal; to a
- *                         held door it waits in the queue.
- * nat_in, nat_out (−101)  first packets only: door → seat, whose chain puts the
- *                         node instance's tag into the ct mark → address
+ * - made (output, raw): what HaloD makes itself is not tracked.
+ * - arrive, depart (−120): after conntrack, before any NAT. What NAT has bound
+ *   to a node passes by one rule, answered or not: out of the queue it would
+ *   come as it went in. A segment to a door or from a node's door without a
+ *   flow is answered by a reset. A new connection is copied to the SYN journal;
+ *   to a held door it waits in the queue.
+ * - nat_in, nat_out (−101): first packets only. Door → seat, whose chain puts
+ *   the node instance's tag into the ct mark → address.
  */
 
 static const struct family {
@@ -78,8 +77,7 @@ static void put_sets(FILE *f, const struct engine_conf *c,
 	fprintf(f, "set former%s { type %s; flags timeout; }\n", d, type);
 }
 
-/* To a door, not of a known flow. A retransmission that NAT has bound to a node
- * already would come out of the queue as it went in. */
+/* To a door, not of a known flow. */
 static void put_door(FILE *f, const struct plane_nft_conf *c,
 		     const struct family *fam)
 {
@@ -89,7 +87,6 @@ static void put_door(FILE *f, const struct plane_nft_conf *c,
 		"tcp flags & (fin|syn|rst|ack) != syn goto flowless\n"
 		"meta l4proto tcp log group %u snaplen 120"
 		" queue-threshold 1\n"
-		"ct status dnat accept\n"
 		"counter name new_flows\n"
 		"meta l4proto @alive meta l4proto @unowned goto held\n"
 		"meta l4proto @alive meta l4proto . %s daddr . th dport"
@@ -134,6 +131,7 @@ static void put_guard(FILE *f, const struct plane_nft_conf *c, const char *name,
 	fprintf(f,
 		"chain %s {\n"
 		"type filter hook %s priority -120; policy accept;\n"
+		"ct status dnat accept\n"
 		"ct state established,related,untracked accept\n",
 		name, hook);
 	for (unsigned i = 0; i < FAMILIES; i++) {
