@@ -52,6 +52,21 @@ static int refuse(int err, const char *what, uint16_t number, char *text,
 	return err;
 }
 
+/* The port is kept on the node: it says which route. */
+static void tell_refused(void *arg, uint16_t port)
+{
+	struct plane *p = arg;
+	struct plane_event ev = { .type = PLANE_REFUSED, .count = 1 };
+
+	for (unsigned f = 0; f < FAMILIES && !ev.route; f++) {
+		struct endpoint door = { p->engine.vip[f], port };
+
+		ev.route = engine_door(&p->engine, &door, IPPROTO_TCP).route;
+	}
+	if (ev.route)
+		event_queue_push(&p->events, &ev);
+}
+
 static int start_gate(struct plane *p, const struct plane_conf *conf, char *err,
 		      unsigned err_size)
 {
@@ -62,7 +77,7 @@ static int start_gate(struct plane *p, const struct plane_conf *conf, char *err,
 		.realtime = conf->realtime,
 		.mark = MADE_MARK,
 	};
-	int ret = plane_nft_syns_new(&p->syns, conf->queue);
+	int ret = plane_nft_syns_new(&p->syns, conf->queue, tell_refused, p);
 
 	if (ret)
 		return refuse(ret, "NFLOG", conf->queue, err, err_size);
@@ -331,6 +346,15 @@ static void repair(struct plane *p, struct plane_event *out)
 		log_error("table not repaired", "error=\"%s\"", strerror(-err));
 }
 
+/* Whoever serves the route now is suspected: when it has moved since, a healthy
+ * node is looked at once too often. */
+static void name_refuser(const struct plane *p, struct plane_event *ev)
+{
+	const struct table_seat *s = table_lookup(p->table.now, ev->route);
+
+	ev->tag = s ? s->tag : 0;
+}
+
 static int nft_next_event(struct plane *p, struct plane_event *out)
 {
 	/* first quiet, then look: what comes in between rings again */
@@ -339,6 +363,8 @@ static int nft_next_event(struct plane *p, struct plane_event *out)
 		repair(p, out);
 	else if (!event_queue_pop(&p->events, out))
 		return -EAGAIN;
+	if (out->type == PLANE_REFUSED)
+		name_refuser(p, out);
 	event_queue_wake(&p->events);
 	return 0;
 }

@@ -16,19 +16,25 @@
 #define DRAIN_MAX SYNS_MAX
 
 struct plane_nft_syns {
-	pthread_mutex_t lock; /* of all below */
+	plane_nft_refused_fn refused;
+	void *arg;
+	pthread_mutex_t lock;  /* of all below */
+	uint16_t refused_port; /* in this drain; 0: none */
 	struct nflog *log;
 	struct journal *journal;
 	uint32_t slot_of[INDEX_LEN]; /* by the key's hash; the newest wins */
 };
 
-int plane_nft_syns_new(struct plane_nft_syns **out, uint16_t group)
+int plane_nft_syns_new(struct plane_nft_syns **out, uint16_t group,
+		       plane_nft_refused_fn refused, void *arg)
 {
 	struct plane_nft_syns *s = calloc(1, sizeof(*s));
 	int err = -ENOMEM;
 
 	if (!s)
 		return err;
+	s->refused = refused;
+	s->arg = arg;
 	s->journal = journal_new(SYNS_MAX);
 	if (!s->journal)
 		goto err_free;
@@ -73,38 +79,48 @@ static uint32_t owner_of(const struct flow_key *key)
 	return h == JOURNAL_NONE ? 0 : h;
 }
 
-static bool parse_syn(const uint8_t *data, size_t len, struct parsed *p,
-		      struct flow_key *key)
+static struct flow_key key_of(const struct parsed *syn)
 {
-	if (parse_packet(data, len, p) || p->protocol != IPPROTO_TCP ||
-	    !parsed_is_syn(p))
-		return false;
-	*key = (struct flow_key){ .client = p->src,
-				  .protocol = p->protocol,
-				  .client_port = p->src_port,
-				  .door_port = p->dst_port };
-	return true;
+	return (struct flow_key){ .client = syn->src,
+				  .protocol = syn->protocol,
+				  .client_port = syn->src_port,
+				  .door_port = syn->dst_port };
+}
+
+static void take_syn(struct plane_nft_syns *s, const struct parsed *p,
+		     const uint8_t *data, size_t len)
+{
+	struct flow_key key = key_of(p);
+	uint32_t owner = owner_of(&key);
+
+	s->slot_of[owner % INDEX_LEN] =
+		journal_put(s->journal, owner, data, len, true);
 }
 
 static void take(void *arg, const uint8_t *data, size_t len)
 {
 	struct plane_nft_syns *s = arg;
-	struct flow_key key;
 	struct parsed p;
-	uint32_t owner;
 
-	if (!parse_syn(data, len, &p, &key))
+	if (parse_packet(data, len, &p) || p.protocol != IPPROTO_TCP)
 		return;
-	owner = owner_of(&key);
-	s->slot_of[owner % INDEX_LEN] =
-		journal_put(s->journal, owner, data, len, true);
+	if (parsed_is_syn(&p))
+		take_syn(s, &p, data, len);
+	else if (p.flags & TCP_RST)
+		s->refused_port = p.src_port;
 }
 
 void plane_nft_syns_drain(struct plane_nft_syns *s)
 {
+	uint16_t port;
+
 	pthread_mutex_lock(&s->lock);
+	s->refused_port = 0;
 	nflog_receive(s->log, DRAIN_MAX, take, s);
+	port = s->refused_port;
 	pthread_mutex_unlock(&s->lock);
+	if (port)
+		s->refused(s->arg, port);
 }
 
 /* Copies of packets of this host, or of one that is connected by veth, come
@@ -116,8 +132,10 @@ static size_t copy_syn(const struct journal_syn *syn,
 	struct parsed p;
 
 	memcpy(out, syn->data, syn->len);
-	if (!parse_syn(out, syn->len, &p, &found) ||
-	    memcmp(&found, key, sizeof(*key)))
+	if (parse_packet(out, syn->len, &p))
+		return 0;
+	found = key_of(&p);
+	if (memcmp(&found, key, sizeof(*key)))
 		return 0;
 	rewrite_complete(out, &p);
 	return syn->len;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The SYNs that clients sent to doors in the last moments, found by their flow:
- * NFLOG fills a journal. Any thread may use it; it sends nothing.
+ * NFLOG fills a journal. Any thread may use it; it sends nothing. Resets by
+ * which doors refuse come the same way and are told.
  */
 #ifndef HALO_PLANE_PLANE_NFT_SYNS_H
 #define HALO_PLANE_PLANE_NFT_SYNS_H
@@ -15,8 +16,13 @@
 
 struct plane_nft_syns;
 
+/* A node's port has refused a connection: at most once a drain, by the thread
+ * that drains. */
+typedef void (*plane_nft_refused_fn)(void *arg, uint16_t port);
+
 /* -EBUSY: the NFLOG group is taken. */
-int plane_nft_syns_new(struct plane_nft_syns **out, uint16_t group);
+int plane_nft_syns_new(struct plane_nft_syns **out, uint16_t group,
+		       plane_nft_refused_fn refused, void *arg);
 void plane_nft_syns_free(struct plane_nft_syns *s);
 
 int plane_nft_syns_fd(const struct plane_nft_syns *s);

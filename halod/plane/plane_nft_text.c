@@ -11,9 +11,9 @@
  * The way of a packet, hook by hook:
  * - made (output, raw): what HaloD makes itself is not tracked.
  * - arrive, depart (−120): after conntrack, before any NAT. What NAT has bound
- *   to a node passes by one rule, answered or not: out of the queue it would
- *   come as it went in. A segment to a door or from a node's door without a
- *   flow is answered by a reset. A new connection is copied to the SYN journal;
+ *   to a node passes by one rule or two, answered or not: out of the queue it
+ *   would come as it went in. A segment to a door or from a node's door without
+ * a flow is answered by a reset. A new connection is copied to the SYN journal;
  *   to a held door it waits in the queue.
  * - nat_in, nat_out (−101): first packets only. Door → seat, whose chain puts
  *   the node instance's tag into the ct mark → address.
@@ -131,7 +131,8 @@ static void put_guard(FILE *f, const struct plane_nft_conf *c, const char *name,
 	fprintf(f,
 		"chain %s {\n"
 		"type filter hook %s priority -120; policy accept;\n"
-		"ct status dnat accept\n"
+		"ct status & (assured|dnat) == (assured|dnat) accept\n"
+		"ct status dnat goto bound\n"
 		"ct state established,related,untracked accept\n",
 		name, hook);
 	for (unsigned i = 0; i < FAMILIES; i++) {
@@ -194,6 +195,13 @@ static void put_fixed(FILE *f, const struct plane_nft_conf *c)
 	else
 		fputs("drop\n", f); /* until its xt rule stands before it */
 	fputs("}\n", f);
+	/* the end of a handshake: a door that refuses is told of */
+	fprintf(f,
+		"chain bound {\n"
+		"tcp flags & (syn|rst) == rst ct direction reply"
+		" log group %u snaplen 120 queue-threshold 1\n"
+		"accept\n}\n",
+		c->group);
 	fprintf(f,
 		"chain made {\n"
 		"type filter hook output priority raw; policy accept;\n"

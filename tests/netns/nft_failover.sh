@@ -108,6 +108,16 @@ hang_up early
 hang_up early6
 lab_link b up
 
+lab_kill peer-a
+call turned_away "$VIP" 8009 1
+check "a killed server's refusal is passed on" \
+	lab_wait 2 heard turned_away 'failed Connection refused'
+check "and told, with who refused" \
+	lab_wait 2 heard driver 'event refused tag=11 route=9'
+hang_up turned_away
+lab_spawn peer-a a "$PEER" serve a 8001 24
+lab_wait "$SOON" greets "$VIP" 8009 a
+
 check "no route has a node" serve 1 24 0
 call nobody "$VIP" 8003 2
 sleep 0.3
