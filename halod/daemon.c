@@ -16,6 +16,7 @@
 #include "io/clock.h"
 #include "io/control_socket.h"
 #include "io/host.h"
+#include "io/log_limit.h"
 #include "io/probe.h"
 #include "io/realtime.h"
 #include "io/store.h"
@@ -27,6 +28,7 @@
 
 #define REALTIME_PRIORITY 50
 #define PLANE_EVENTS_PER_WAKEUP 64
+#define PEER_NOTES_PER_S 10 /* of what agents bring about at will */
 #define SHUTDOWN_REPLY_S 0.05 /* for haloctl's answer to go out */
 
 struct daemon {
@@ -41,6 +43,7 @@ struct daemon {
 	struct store *store; /* NULL: degraded */
 	char store_error[200];
 	uint64_t seq;	     /* of the last event */
+	struct log_limit peer_notes;
 	struct agents *agents;
 	struct control_socket *control;
 	struct probes *probes;
@@ -175,18 +178,39 @@ static void do_store(struct daemon *d, const struct effect *e)
 		store_save(d->store, &saved);
 }
 
-static void do_note(struct daemon *d, const struct effect *e)
+/* Neither is a change of state, and any agent with a key can have as many as it
+ * likes: they must not push what happened out of log and history. */
+static bool is_noise(struct daemon *d, enum note_kind kind)
+{
+	unsigned left_out;
+
+	if (kind != NOTE_REFUSED_NODE && kind != NOTE_DIVERGED)
+		return false;
+	if (!log_limit_pass(&d->peer_notes, clock_monotonic_ns(), &left_out))
+		return true;
+	if (left_out)
+		log_warn("notes left out", "count=%u", left_out);
+	return false;
+}
+
+static void tell(struct daemon *d, const struct note *note)
 {
 	struct store_event event = { .seq = ++d->seq,
 				     .time_ms = clock_wall_ms(),
-				     .note = e->note };
+				     .note = *note };
 
-	notes_log(&e->note);
+	notes_log(note);
 	if (d->store)
 		store_event(d->store, &event);
 	if (d->control)
 		control_publish(d->control, requests_event(&event));
 	requests_note(&d->requests, &event);
+}
+
+static void do_note(struct daemon *d, const struct effect *e)
+{
+	if (!is_noise(d, e->note.kind))
+		tell(d, &e->note);
 }
 
 static void (*const effect_handlers[])(struct daemon *,
@@ -609,6 +633,7 @@ int daemon_open(struct daemon **out, const struct conf *conf, const char *path,
 		return -ENOMEM;
 	}
 	d->conf = *conf;
+	d->peer_notes.per_second = PEER_NOTES_PER_S;
 	snprintf(d->path, sizeof(d->path), "%s", path);
 	d->loop = ev_default_loop(0);
 	ev_timer_init(&d->shutdown_timer, on_shutdown_timer, SHUTDOWN_REPLY_S,

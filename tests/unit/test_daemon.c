@@ -20,6 +20,7 @@
 
 #include "../../halod/daemon.h"
 #include "base/log.h"
+#include "wire/frame.h"
 
 struct place {
 	struct conf conf;
@@ -212,6 +213,69 @@ static void two_orders_to_stop_are_one(void **state)
 	daemon_close(d);
 }
 
+/* Greets as another agent of the name and waits for what comes of it. */
+static bool greet(uint16_t port, uint64_t instance)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET,
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+				  .sin_port = htons(port) };
+	struct message m = { .type = MESSAGE_HELLO,
+			     .hello = { .name = "a", .instance = instance } };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), len;
+	uint8_t frame[FRAME_LEN_MAX_AGENT];
+	bool heard;
+
+	len = frame_encode(frame, sizeof(frame), &m);
+	heard = !connect(fd, (struct sockaddr *)&at, sizeof(at)) &&
+		write(fd, frame, (size_t)len) == len &&
+		read(fd, frame, sizeof(frame)) > 0;
+	if (instance > 1) /* the first one stays */
+		close(fd);
+	return heard;
+}
+
+/* How many events there were when 200 agents had wanted one name; 0 when they
+ * were not heard. */
+static int quarrel(const struct place *p)
+{
+	char answer[8192] = "", *seq;
+	int fd;
+
+	for (uint64_t instance = 1; instance <= 200; instance++)
+		if (!greet(p->conf.agents.listen.port, instance))
+			return 0;
+	fd = ask(p, "{\"cmd\":\"status\"}\n");
+	if (read(fd, answer, sizeof(answer) - 1) <= 0)
+		return 0;
+	seq = strstr(answer, "\"seq\":");
+	return seq ? atoi(seq + 6) : 0;
+}
+
+static void a_quarrel_over_a_name_does_not_fill_the_history(void **state)
+{
+	struct place *p = *state;
+	struct daemon *d;
+	int told[2], events = 0;
+
+	close(take_port(&p->conf.agents.listen.port));
+	assert_int_equal(pipe(told), 0);
+	assert_int_equal(start(p, &d), 0);
+	if (!fork()) {
+		events = quarrel(p);
+		if (write(told[1], &events, sizeof(events)) < 0)
+			_exit(1);
+		kill(getppid(), SIGTERM);
+		_exit(0);
+	}
+	daemon_run(d);
+	daemon_close(d);
+	assert_int_equal(read(told[0], &events, sizeof(events)),
+			 sizeof(events));
+	close(told[0]);
+	close(told[1]);
+	assert_in_range(events, 1, 100);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -225,6 +289,9 @@ int main(void)
 			tear_down),
 		cmocka_unit_test_setup_teardown(two_orders_to_stop_are_one,
 						set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_quarrel_over_a_name_does_not_fill_the_history, set_up,
+			tear_down),
 	};
 
 	log_set_level(LOG_LEVEL_ERROR);
