@@ -5,7 +5,7 @@
 # server: nothing happens. Both die: a loss.
 . "$(dirname "$0")/lib.sh"
 
-begin "a b" "hold-down = \"1s\";" "rejoin = \"4s\";"
+begin "a b" "hold-down = \"1s\";" "rejoin = \"$((4 * HALO_SLOW))s\";"
 join a b
 eventually "two nodes share the routes" spread a=12 b=12
 load_start --subscribers 48 --interval 50 --probes 100
