@@ -51,9 +51,13 @@ static void a_plane_is_found_by_its_configured_name(void **state)
 		const char *name;
 		const struct plane_ops *ops;
 	} rows[] = {
-		{ "auto", &plane_nfqueue }, { "nfqueue", &plane_nfqueue },
-		{ "null", &plane_null },    { "nft", NULL },
-		{ "kmod", NULL },	    { "", NULL },
+		{ "auto", &plane_nfqueue },
+		{ "nfqueue", &plane_nfqueue },
+		{ "null", &plane_null },
+		{ "nft", &plane_nft },
+		{ "kmod", NULL },
+		{ "ebpf", NULL },
+		{ "", NULL },
 	};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++)
