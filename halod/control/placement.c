@@ -80,8 +80,7 @@ static bool roll_name_all(struct roll *roll, const node_id *nodes, unsigned n)
 static void resize(struct assign *a, unsigned slots)
 {
 	assert(slots <= NODES_MAX);
-	while (assign_slots(a) < slots)
-		assign_grow(a);
+	assign_grow_to(a, slots);
 	while (assign_slots(a) > slots)
 		assign_shrink(a);
 }

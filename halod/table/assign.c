@@ -172,41 +172,71 @@ static struct gift step_gift(const struct assign *a, const struct step *step,
 /* The first slot is born with all routes, from nobody. */
 static void bear_first(struct assign *a)
 {
-	for (unsigned r = 1; r <= a->routes; r++) {
+	for (unsigned r = 1; r <= a->routes; r++)
 		a->pool[r - 1] = (uint16_t)r;
-		a->owner[r] = 1;
-	}
 }
 
-static void bear(struct assign *a, uint16_t slot)
+static void bear_from_donors(struct assign *a, unsigned slot)
 {
-	struct step step = step_from(a, slot - 1u);
+	struct step step = step_from(a, slot - 1);
 
 	for (unsigned v = 0; v < step.donors; v++) {
 		struct gift gift = step_gift(a, &step, v);
 
-		for (unsigned i = 0; i < gift.count; i++) {
+		for (unsigned i = 0; i < gift.count; i++)
 			sorter_add(&a->sorter, gift.ids[i]);
-			a->owner[gift.ids[i]] = slot;
-		}
 	}
 	sorter_drain(&a->sorter, a->pool + a->born[slot]);
 }
 
-int assign_grow(struct assign *a)
+/* Writes the birth list of slot n + 1; who owns what is the caller's. */
+static void bear(struct assign *a)
 {
 	unsigned slot = a->slots + 1;
-	unsigned moved = a->routes / slot;
 
-	if (slot > a->slots_max)
-		return -E2BIG;
 	if (slot == 1)
 		bear_first(a);
 	else
-		bear(a, (uint16_t)slot);
-	a->born[slot + 1] = a->born[slot] + moved;
+		bear_from_donors(a, slot);
+	a->born[slot + 1] = a->born[slot] + a->routes / slot;
 	a->slots = slot;
-	return (int)moved;
+}
+
+static void take_possession(struct assign *a, unsigned slot)
+{
+	struct route_set owned = assign_owned(a, (uint16_t)slot);
+
+	for (unsigned i = 0; i < owned.count; i++)
+		a->owner[owned.ids[i]] = (uint16_t)slot;
+}
+
+int assign_grow(struct assign *a)
+{
+	if (a->slots == a->slots_max)
+		return -E2BIG;
+	bear(a);
+	take_possession(a, a->slots);
+	return (int)(a->routes / a->slots);
+}
+
+/* Owners are written once, at the end. */
+static void grow_from_afar(struct assign *a, unsigned slots)
+{
+	while (a->slots < slots)
+		bear(a);
+	for (unsigned s = 1; s <= slots; s++)
+		take_possession(a, s);
+}
+
+int assign_grow_to(struct assign *a, unsigned slots)
+{
+	if (slots > a->slots_max)
+		return -E2BIG;
+	if (slots > 2 * a->slots) /* more than N routes would move */
+		grow_from_afar(a, slots);
+	while (a->slots < slots)
+		assign_grow(a);
+	return 0;
 }
 
 static void give_back(struct assign *a, unsigned slot)

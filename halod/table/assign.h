@@ -31,6 +31,9 @@ unsigned assign_slots(const struct assign *a);	/* n */
 /* Adds slot n+1; returns how many routes moved to it: floor(N/(n+1)), N for
  * the first. -E2BIG beyond slots_max (nothing changes). */
 int assign_grow(struct assign *a);
+/* The same as growing one by one until there are that many slots (fewer are
+ * left as they are), each route's owner written once. -E2BIG likewise. */
+int assign_grow_to(struct assign *a, unsigned slots);
 /* The exact undo of the last assign_grow(); returns how many routes moved.
  * -ENOENT when there is no slot. */
 int assign_shrink(struct assign *a);

@@ -40,8 +40,8 @@ static struct assign *build(unsigned slots)
 {
 	struct assign *a = assign_new(ROUTES_MAX, NODES_MAX);
 
-	while (a && assign_slots(a) < slots)
-		assign_grow(a);
+	if (a)
+		assign_grow_to(a, slots);
 	return a;
 }
 

@@ -316,6 +316,35 @@ static void growing_stops_at_slots_max(void **state)
 	assign_free(a);
 }
 
+/* From none and from a few to many (at once), and by less than double. */
+static void growing_to_many_is_growing_one_by_one(void **state)
+{
+	static const struct {
+		unsigned routes, from, to;
+	} steps[] = {
+		{ 1, 0, 5 },	    { 24, 0, 8 },	{ 24, 3, 5 },
+		{ 1000, 1, 4096 },  { 1000, 40, 2000 }, { 65535, 0, 2048 },
+		{ 65535, 600, 900 }, { 24, 8, 3 },
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(steps); i++) {
+		unsigned from = steps[i].from, to = steps[i].to;
+		struct assign *a = grown(steps[i].routes, from);
+		struct assign *straight =
+			grown(steps[i].routes, to > from ? to : from);
+
+		assert_int_equal(0, assign_grow_to(a, to));
+		assert_int_equal(assign_slots(straight), assign_slots(a));
+		for (unsigned r = 1; r <= steps[i].routes; r++)
+			assert_int_equal(assign_owner(straight, (uint16_t)r),
+					 assign_owner(a, (uint16_t)r));
+		assert_owned_sets(a);
+		assert_int_equal(-E2BIG, assign_grow_to(a, SLOTS_MAX + 1));
+		assign_free(straight);
+		assign_free(a);
+	}
+}
+
 static void a_copy_lives_its_own_life(void **state)
 {
 	struct assign *a = grown(1000, 9);
@@ -379,6 +408,7 @@ int main(void)
 		cmocka_unit_test(a_slot_keeps_a_prefix_of_what_it_had),
 		cmocka_unit_test(nothing_is_owned_without_slots),
 		cmocka_unit_test(growing_stops_at_slots_max),
+		cmocka_unit_test(growing_to_many_is_growing_one_by_one),
 		cmocka_unit_test(a_copy_lives_its_own_life),
 	};
 
