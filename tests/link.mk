@@ -52,3 +52,6 @@ LINK_test_daemon := $(HALOD_OBJS) $(call ar,$(ALL))
 LINK_idle_peer := $(call ar,io base)
 LINK_ct_seq_driver := $(call ar,io packet wire base)
 LINK_test_plane_nft_table := $(call ar,plane io packet control table wire conf base)
+LINK_http_load := $(O)/obj/tests/bench/load/cpu.o
+LINK_udp_flood := $(LINK_http_load)
+HELPERS += $(O)/tests/bench/http_load $(O)/tests/bench/udp_flood
