@@ -22,7 +22,7 @@
 #include "io/store.h"
 #include "notes.h"
 #include "plane/plane.h"
-#include "recover.h"
+#include "recovery.h"
 #include "requests.h"
 #include "settings.h"
 
@@ -588,27 +588,58 @@ static void become_realtime(const struct conf *conf)
 			 strerror(-err));
 }
 
-static int open_all(struct daemon *d, char *err, unsigned err_size)
+/* The table that the kernel went on carrying is where the next diff begins.
+ * Its version, 0 when there is none. */
+static uint64_t adopt_table(struct daemon *d)
 {
-	struct route_set relearn = { 0 };
-	uint16_t *ids;
+	struct table *found;
+
+	if (d->plane_ops->adopt(d->plane, &found))
+		return 0;
+	if (found->routes != d->conf.routes) {
+		log_warn("the kernel's table not used",
+			 "kernel_routes=%u routes=%u why=\"routes changed\"",
+			 found->routes, d->conf.routes);
+		table_put(found);
+		return 0;
+	}
+	table_put(d->requests.table);
+	d->requests.table = found;
+	return found->version;
+}
+
+static int open_plane_with_state(struct daemon *d, char *err,
+				 unsigned err_size)
+{
+	struct recovery recovery;
 	int ret;
 
-	ids = calloc(ROUTES_MAX, sizeof(*ids));
-	ret = ids ? open_cluster(d) : -ENOMEM;
+	open_store(d);
+	ret = recovery_init(&recovery, d->store, d->conf.routes);
 	if (ret) {
-		free(ids);
+		snprintf(err, err_size, "cannot start: %s", strerror(-ret));
+		return ret;
+	}
+	ret = open_plane(d, &recovery.unmoved, err, err_size);
+	if (!ret)
+		recovery_run(&recovery, d->cluster, d->fx, adopt_table(d));
+	recovery_fini(&recovery);
+	return ret;
+}
+
+static int open_all(struct daemon *d, char *err, unsigned err_size)
+{
+	int ret;
+
+	ret = open_cluster(d);
+	if (ret) {
 		snprintf(err, err_size, "cannot start: %s", strerror(-ret));
 		return ret;
 	}
 	/* the plane last: a start that fails leaves another halod's alone */
 	ret = open_listeners(d, err, err_size);
-	if (!ret) {
-		open_store(d);
-		recover(d->store, d->cluster, d->fx, ids, &relearn);
-		ret = open_plane(d, &relearn, err, err_size);
-	}
-	free(ids);
+	if (!ret)
+		ret = open_plane_with_state(d, err, err_size);
 	if (ret)
 		return ret;
 	fill_requests(d);
