@@ -46,7 +46,7 @@ struct plane_stats {
 	uint64_t queued, lost_queue, lost_socket, batches;
 	uint64_t truncated; /* came not whole from the kernel, dropped */
 	unsigned workers;
-	char detail[80]; /* "nft queue", "xt NFQUEUE (no nft queue here)" */
+	char detail[240]; /* what the kernel offers, and what it lacks */
 };
 
 struct plane; /* each plane's own; first member struct plane_base */

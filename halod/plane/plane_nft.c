@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/units.h"
 #include "io/conntrack.h"
+#include "io/ct_seq.h"
 #include "io/nfq.h"
 #include "plane/event_queue.h"
 #include "plane/plane_nft_ends.h"
@@ -31,6 +32,8 @@ struct plane {
 	struct plane_nft_gate *gate;
 	struct plane_nft_syns *syns;
 	struct plane_nft_ends *ends;
+	struct ct_seq *seq;
+	char no_seq[128]; /* why seq is NULL */
 	struct event_queue events;
 };
 
@@ -109,7 +112,9 @@ static int open_table(struct plane *p, const struct plane_conf *conf, char *err,
 				      .queue = conf->queue,
 				      .group = conf->queue,
 				      .mark = MADE_MARK,
-				      .replay = REPLAY_MARK };
+				      .replay = REPLAY_MARK,
+				      .unlogged =
+					      !plane_nft_syns_is_fed(p->syns) };
 	int ret = rules_probe(&nft.how, err, err_size);
 
 	if (!ret)
@@ -119,6 +124,14 @@ static int open_table(struct plane *p, const struct plane_conf *conf, char *err,
 	plane_nft_gate_set_port(p->gate, nft_txn_port(&p->table.txn));
 	plane_nft_gate_forget_drift(p->gate);
 	return 0;
+}
+
+/* With the table the kernel has the conntrack module, which it asks. */
+static void open_seq(struct plane *p)
+{
+	if (ct_seq_open(&p->seq, p->no_seq, sizeof(p->no_seq)))
+		p->seq = NULL;
+	plane_nft_ends_use(p->ends, p->seq);
 }
 
 /* Whoever has no node waits before the kernel sends him, and goes on after the
@@ -183,6 +196,7 @@ static int nft_open(struct plane **out, const struct plane_conf *conf,
 	ret = begin(p, conf, err, err_size);
 	if (ret)
 		goto err_table;
+	open_seq(p);
 	*out = p;
 	return 0;
 
@@ -316,6 +330,19 @@ static void add_losses(const struct plane *p, struct plane_stats *s)
 	s->lost_socket = c.lost_socket;
 }
 
+/* What the kernel offers, and what is done without what it lacks. */
+static void describe(const struct plane *p, bool gone, char *out, unsigned size)
+{
+	bool nft = p->table.conf.how == RULES_NFT_QUEUE;
+	bool fed = plane_nft_syns_is_fed(p->syns);
+
+	snprintf(out, size, "nft maps, holds by %s%s%s%s%s",
+		 nft ? "nft queue" : "xt NFQUEUE",
+		 fed ? "" : ", no SYN journal: kernel without NFLOG",
+		 p->seq ? "" : ", clients told by SYN/ACK: ",
+		 p->seq ? "" : p->no_seq, gone ? " (table is gone)" : "");
+}
+
 static int nft_stats(struct plane *p, struct plane_stats *out)
 {
 	struct plane_stats s = { .workers = 1 };
@@ -323,10 +350,7 @@ static int nft_stats(struct plane *p, struct plane_stats *out)
 
 	add_threads(p, &s);
 	add_losses(p, &s);
-	snprintf(s.detail, sizeof(s.detail), "nft maps, holds by %s%s",
-		 p->table.conf.how == RULES_NFT_QUEUE ? "nft queue"
-						      : "xt NFQUEUE",
-		 err ? " (table is gone)" : "");
+	describe(p, err, s.detail, sizeof(s.detail));
 	*out = s;
 	return 0;
 }
@@ -389,6 +413,7 @@ static void nft_close(struct plane *p, bool flush)
 	if (flush)
 		end_all_flows(p->table.now);
 	plane_nft_ends_free(p->ends);
+	ct_seq_close(p->seq);
 	plane_nft_gate_free(p->gate);
 	plane_nft_syns_free(p->syns);
 	plane_nft_table_fini(&p->table);

@@ -59,6 +59,7 @@ struct plane_nft_ends {
 	struct event_queue *events;
 	struct plane_nft_syns *syns;
 	struct rawsock raw, replay;
+	struct ct_seq *seq; /* NULL: SYN/ACKs have to do */
 
 	struct {
 		_Atomic uint64_t replayed, told_clients, told_nodes, ended;
@@ -115,6 +116,18 @@ static void challenge(struct plane_nft_ends *e, const struct endpoint *from,
 	rawsock_send(&e->raw, out, reset_build(&r, out));
 }
 
+/* One that the receiver accepts at once, if seq is what it expects. */
+static void reset(struct plane_nft_ends *e, const struct endpoint *from,
+		  const struct endpoint *to, uint32_t seq)
+{
+	struct reset r = {
+		.src = *from, .dst = *to, .seq = seq, .flags = TCP_RST
+	};
+	uint8_t out[RESET_LEN_MAX];
+
+	rawsock_send(&e->raw, out, reset_build(&r, out));
+}
+
 /* Only who has taken part in a handshake is told: no victim of a forged source
  * hears of us. */
 static bool is_to_be_told(const struct conntrack_entry *c)
@@ -123,13 +136,28 @@ static bool is_to_be_told(const struct conntrack_entry *c)
 	       c->state == CONNTRACK_ESTABLISHED;
 }
 
-static void tell(struct plane_nft_ends *e, const struct job *j,
-		 const struct conntrack_entry *c)
+static void ask_to_answer(struct plane_nft_ends *e, const struct job *j,
+			  const struct conntrack_entry *c)
 {
 	challenge(e, &c->door, &c->client, c->id);
 	if (j->forced)
 		return;
 	challenge(e, &c->peer, &c->node, c->id);
+}
+
+/* A node that lives may have sent more between the look and the end, and so may
+ * its client: then a reset comes too low, and the challenge makes up for it. */
+static void tell(struct plane_nft_ends *e, const struct job *j,
+		 const struct conntrack_entry *c,
+		 const struct ct_seq_item *numbers)
+{
+	if (numbers->found) {
+		reset(e, &c->door, &c->client, numbers->to_client);
+		if (j->forced)
+			return;
+		reset(e, &c->peer, &c->node, numbers->to_node);
+	}
+	ask_to_answer(e, j, c);
 }
 
 static void replay(struct plane_nft_ends *e, const struct conntrack_entry *c)
@@ -148,14 +176,15 @@ static void replay(struct plane_nft_ends *e, const struct conntrack_entry *c)
 }
 
 static void settle(struct plane_nft_ends *e, struct job *j,
-		   const struct conntrack_entry *c)
+		   const struct conntrack_entry *c,
+		   const struct ct_seq_item *numbers)
 {
 	j->ended++;
 	e->count.ended++;
 	if (c->state == CONNTRACK_SYN_SENT && !c->answered) {
 		replay(e, c);
 	} else if (is_to_be_told(c)) {
-		tell(e, j, c);
+		tell(e, j, c, numbers);
 		e->count.told_clients++;
 		e->count.told_nodes += !j->forced;
 		if (flows_add(&j->told, c))
@@ -173,16 +202,35 @@ struct ending {
 	struct conntrack_entry entries[CHUNK];
 };
 
-/* Deleted first: as long as the kernel knows the flow, the answers go to the
- * node and nobody notices. */
+/* found: false in all of which nothing is known. */
+static void read_numbers(struct plane_nft_ends *e,
+			 const struct conntrack_entry *entries, unsigned count,
+			 struct ct_seq_item out[CHUNK])
+{
+	int err;
+
+	for (unsigned i = 0; i < count; i++)
+		out[i] = (struct ct_seq_item){ .client = entries[i].client,
+					       .door = entries[i].door };
+	err = e->seq ? ct_seq_read(e->seq, out, count) : 0;
+	if (err)
+		log_debug("sequence numbers not read", "error=\"%s\"",
+			  strerror(-err));
+}
+
+/* Deleted before anybody is told: as long as the kernel knows the flow, the
+ * answers go to the node and nobody notices. */
 static void end_chunk(struct ending *in)
 {
+	struct ct_seq_item numbers[CHUNK];
+
+	read_numbers(in->ends, in->entries, in->count, numbers);
 	in->err = conntrack_delete(in->entries, in->count);
 	if (in->err)
 		return;
 	plane_nft_syns_drain(in->ends->syns);
 	for (unsigned i = 0; i < in->count; i++)
-		settle(in->ends, in->job, &in->entries[i]);
+		settle(in->ends, in->job, &in->entries[i], &numbers[i]);
 	in->count = 0;
 }
 
@@ -211,6 +259,24 @@ static void end_found(struct plane_nft_ends *e, struct job *j)
 	if (err || in.err)
 		log_error("flows not ended", "tag=%u error=\"%s\"", j->tag,
 			  strerror(err ? -err : -in.err));
+}
+
+/* Once more, in case it got lost; but who has a flow again has come back with
+ * the same port, and is left in peace. */
+static void tell_again(struct plane_nft_ends *e, const struct job *j)
+{
+	struct ct_seq_item numbers[CHUNK];
+
+	for (size_t at = 0; at < j->told.count; at += CHUNK) {
+		const struct conntrack_entry *c = &j->told.entries[at];
+		size_t left = j->told.count - at;
+		unsigned count = (unsigned)(left < CHUNK ? left : CHUNK);
+
+		read_numbers(e, c, count, numbers);
+		for (unsigned i = 0; i < count; i++)
+			if (!numbers[i].found)
+				ask_to_answer(e, j, &c[i]);
+	}
 }
 
 static void announce(struct plane_nft_ends *e, const struct job *j)
@@ -243,8 +309,7 @@ static bool take_step(struct plane_nft_ends *e, struct job *j)
 		return j->told.count &&
 		       wait_until(j, TELL_AGAIN, TELL_AGAIN_NS);
 	case TELL_AGAIN:
-		for (size_t i = 0; i < j->told.count; i++)
-			tell(e, j, &j->told.entries[i]);
+		tell_again(e, j);
 		break;
 	}
 	return false;
@@ -387,6 +452,12 @@ void plane_nft_ends_free(struct plane_nft_ends *e)
 	pthread_cond_destroy(&e->asked);
 	pthread_mutex_destroy(&e->lock);
 	free(e);
+}
+
+/* The thread looks at it in the course of a job: ask() publishes it. */
+void plane_nft_ends_use(struct plane_nft_ends *e, struct ct_seq *seq)
+{
+	e->seq = seq;
 }
 
 int plane_nft_ends_ask(struct plane_nft_ends *e, uint32_t tag,

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "io/ct_seq.h"
 #include "plane/event_queue.h"
 #include "plane/plane.h"
 #include "plane/plane_nft_syns.h"
@@ -31,6 +32,9 @@ struct plane_nft_ends_stats {
 int plane_nft_ends_new(struct plane_nft_ends **out,
 		       const struct plane_nft_ends_conf *conf,
 		       struct event_queue *events, struct plane_nft_syns *syns);
+/* Before anything is asked for: clients are told by resets with the numbers
+ * that seq knows. Borrowed. */
+void plane_nft_ends_use(struct plane_nft_ends *e, struct ct_seq *seq);
 /* What is asked for and not begun is left. */
 void plane_nft_ends_free(struct plane_nft_ends *e);
 

@@ -20,10 +20,20 @@ struct plane_nft_syns {
 	void *arg;
 	pthread_mutex_t lock;  /* of all below */
 	uint16_t refused_port; /* in this drain; 0: none */
-	struct nflog *log;
+	struct nflog *log;     /* NULL: this kernel has none */
 	struct journal *journal;
 	uint32_t slot_of[INDEX_LEN]; /* by the key's hash; the newest wins */
 };
+
+/* A kernel without NFLOG: nothing is ever found. */
+static int open_log(struct plane_nft_syns *s, uint16_t group)
+{
+	int err = getenv("HALO_FORCE_NO_NFLOG")
+			  ? -EOPNOTSUPP
+			  : nflog_new(&s->log, group, JOURNAL_SYN_MAX);
+
+	return err == -EBUSY || err == -EPERM || err == -ENOMEM ? err : 0;
+}
 
 int plane_nft_syns_new(struct plane_nft_syns **out, uint16_t group,
 		       plane_nft_refused_fn refused, void *arg)
@@ -39,7 +49,7 @@ int plane_nft_syns_new(struct plane_nft_syns **out, uint16_t group,
 	if (!s->journal)
 		goto err_free;
 	memset(s->slot_of, 0xff, sizeof(s->slot_of)); /* JOURNAL_NONE */
-	err = nflog_new(&s->log, group, JOURNAL_SYN_MAX);
+	err = open_log(s, group);
 	if (err)
 		goto err_journal;
 	pthread_mutex_init(&s->lock, NULL);
@@ -63,9 +73,14 @@ void plane_nft_syns_free(struct plane_nft_syns *s)
 	free(s);
 }
 
+bool plane_nft_syns_is_fed(const struct plane_nft_syns *s)
+{
+	return s->log;
+}
+
 int plane_nft_syns_fd(const struct plane_nft_syns *s)
 {
-	return nflog_poll_fd(s->log);
+	return s->log ? nflog_poll_fd(s->log) : -1;
 }
 
 static uint32_t owner_of(const struct flow_key *key)
@@ -114,6 +129,8 @@ void plane_nft_syns_drain(struct plane_nft_syns *s)
 {
 	uint16_t port;
 
+	if (!s->log)
+		return;
 	pthread_mutex_lock(&s->lock);
 	s->refused_port = 0;
 	nflog_receive(s->log, DRAIN_MAX, take, s);

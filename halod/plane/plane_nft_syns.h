@@ -20,11 +20,14 @@ struct plane_nft_syns;
  * that drains. */
 typedef void (*plane_nft_refused_fn)(void *arg, uint16_t port);
 
-/* -EBUSY: the NFLOG group is taken. */
+/* -EBUSY: the NFLOG group is taken. Without NFLOG, or with HALO_FORCE_NO_NFLOG
+ * in the environment, it succeeds and nothing is ever found. */
 int plane_nft_syns_new(struct plane_nft_syns **out, uint16_t group,
 		       plane_nft_refused_fn refused, void *arg);
 void plane_nft_syns_free(struct plane_nft_syns *s);
 
+bool plane_nft_syns_is_fed(const struct plane_nft_syns *s);
+/* -1: never anything. */
 int plane_nft_syns_fd(const struct plane_nft_syns *s);
 /* Takes in what the kernel has copied so far; bounded. */
 void plane_nft_syns_drain(struct plane_nft_syns *s);

@@ -77,6 +77,14 @@ static void put_sets(FILE *f, const struct engine_conf *c,
 	fprintf(f, "set former%s { type %s; flags timeout; }\n", d, type);
 }
 
+/* A copy to the SYN journal, where there is one. */
+static void put_log(FILE *f, const struct plane_nft_conf *c, const char *match)
+{
+	if (!c->unlogged)
+		fprintf(f, "%s log group %u snaplen 120 queue-threshold 1\n",
+			match, c->group);
+}
+
 /* To a door, not of a known flow. */
 static void put_door(FILE *f, const struct plane_nft_conf *c,
 		     const struct family *fam)
@@ -84,14 +92,15 @@ static void put_door(FILE *f, const struct plane_nft_conf *c,
 	fprintf(f,
 		"chain door%s {\n"
 		"meta mark 0x%x accept\n"
-		"tcp flags & (fin|syn|rst|ack) != syn goto flowless\n"
-		"meta l4proto tcp log group %u snaplen 120"
-		" queue-threshold 1\n"
+		"tcp flags & (fin|syn|rst|ack) != syn goto flowless\n",
+		fam->digit, c->replay);
+	put_log(f, c, "meta l4proto tcp");
+	fprintf(f,
 		"counter name new_flows\n"
 		"meta l4proto @alive meta l4proto @unowned goto held\n"
 		"meta l4proto @alive meta l4proto . %s daddr . th dport"
 		" @hold%s goto held\n}\n",
-		fam->digit, c->replay, c->group, fam->ip, fam->digit);
+		fam->ip, fam->digit);
 }
 
 /* "ip daddr VIP tcp dport { … } THEN" for each protocol */
@@ -196,12 +205,9 @@ static void put_fixed(FILE *f, const struct plane_nft_conf *c)
 		fputs("drop\n", f); /* until its xt rule stands before it */
 	fputs("}\n", f);
 	/* the end of a handshake: a door that refuses is told of */
-	fprintf(f,
-		"chain bound {\n"
-		"tcp flags & (syn|rst) == rst ct direction reply"
-		" log group %u snaplen 120 queue-threshold 1\n"
-		"accept\n}\n",
-		c->group);
+	fputs("chain bound {\n", f);
+	put_log(f, c, "tcp flags & (syn|rst) == rst ct direction reply");
+	fputs("accept\n}\n", f);
 	fprintf(f,
 		"chain made {\n"
 		"type filter hook output priority raw; policy accept;\n"

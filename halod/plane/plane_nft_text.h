@@ -7,6 +7,7 @@
 #ifndef HALO_PLANE_PLANE_NFT_TEXT_H
 #define HALO_PLANE_PLANE_NFT_TEXT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "io/rules.h"
@@ -21,6 +22,7 @@ struct plane_nft_conf {
 	uint32_t mark;	   /* of packets HaloD makes: not tracked */
 	uint32_t replay;   /* of SYNs it sends again: not held */
 	uint32_t tag_mask; /* where the tag is in a flow's ct mark */
+	bool unlogged;	   /* no NFLOG here: no SYN is copied */
 	enum rules_queue how;
 };
 

@@ -90,9 +90,12 @@ sockets() {
 	lab_exec "$1" ss -Htn state established "sport = :$2" | wc -l
 }
 has_sockets() { [ "$(sockets "$1" "$2")" -eq "$3" ]; }
+# flows_of TAG [ADDRESS]: of IPv4 unless the address is another's
 flows_of() {
-	lab_exec gateway conntrack -L -m "$(($1 << 16))/0xffff0000" 2>/dev/null |
-		wc -l
+	local family=ipv4
+	case ${2-} in *:*) family=ipv6 ;; esac
+	lab_exec gateway conntrack -L -f "$family" \
+		-m "$(($1 << 16))/0xffff0000" 2>/dev/null | wc -l
 }
-has_flows() { [ "$(flows_of "$1")" -eq "$2" ]; }
+has_flows() { [ "$(flows_of "$1" "${3-}")" -eq "$2" ]; }
 nft_gateway() { lab_exec gateway nft "$@"; }
