@@ -8,9 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "base/log.h"
+#include "carrier.h"
 #include "control/cluster.h"
 #include "io/agents.h"
 #include "io/clock.h"
@@ -21,15 +21,13 @@
 #include "io/realtime.h"
 #include "io/store.h"
 #include "notes.h"
-#include "plane/plane.h"
 #include "recovery.h"
 #include "requests.h"
 #include "settings.h"
 
 #define REALTIME_PRIORITY 50
-#define PLANE_EVENTS_PER_WAKEUP 64
-#define PEER_NOTES_PER_S 10 /* of what agents bring about at will */
-#define SHUTDOWN_REPLY_S 0.05 /* for haloctl's answer to go out */
+#define PEER_NOTES_PER_S  10   /* of what agents bring about at will */
+#define SHUTDOWN_REPLY_S  0.05 /* for haloctl's answer to go out */
 
 struct daemon {
 	struct conf conf;
@@ -38,17 +36,15 @@ struct daemon {
 	struct cluster *cluster;
 	struct effects *fx;
 	bool stepping;
-	const struct plane_ops *plane_ops;
-	struct plane *plane;
+	struct carrier carrier;
 	struct store *store; /* NULL: degraded */
 	char store_error[200];
-	uint64_t seq;	     /* of the last event */
+	uint64_t seq; /* of the last event */
 	struct log_limit peer_notes;
 	struct agents *agents;
 	struct control_socket *control;
 	struct probes *probes;
 	struct clock_timer tick;
-	ev_io plane_io;
 	ev_signal sigterm, sigint, sighup;
 	ev_timer shutdown_timer;
 	bool flush;
@@ -75,20 +71,12 @@ static void do_close(struct daemon *d, const struct effect *e)
 
 static void do_hold(struct daemon *d, const struct effect *e)
 {
-	int err = d->plane_ops->hold(d->plane, &e->routes, true);
-
-	if (err)
-		log_error("hold failed", "routes=%u error=%s", e->routes.count,
-			  strerror(-err));
+	carrier_hold(&d->carrier, &e->routes, true);
 }
 
 static void do_release(struct daemon *d, const struct effect *e)
 {
-	int err = d->plane_ops->hold(d->plane, &e->routes, false);
-
-	if (err)
-		log_error("release failed", "routes=%u error=%s",
-			  e->routes.count, strerror(-err));
+	carrier_hold(&d->carrier, &e->routes, false);
 }
 
 /* An event without borrowed pointers, to be fed after this step. */
@@ -113,33 +101,15 @@ static void do_apply(struct daemon *d, const struct effect *e)
 {
 	struct event failed = { .type = EVENT_APPLY_FAILED,
 				.version = e->table->version };
-	struct table_diff diff;
-	int err;
 
-	err = table_diff_init(&diff, d->requests.table, e->table);
-	if (!err) {
-		err = d->plane_ops->apply(d->plane, &diff);
-		table_diff_fini(&diff);
-	}
-	if (err) {
-		log_error("apply failed", "version=%llu error=%s",
-			  (unsigned long long)e->table->version,
-			  strerror(-err));
+	if (carrier_apply(&d->carrier, e->table))
 		defer(d, &failed);
-		return;
-	}
-	table_put(d->requests.table);
-	d->requests.table = table_get(e->table);
+	d->requests.table = d->carrier.table;
 }
 
 static void do_end_flows(struct daemon *d, const struct effect *e)
 {
-	int err = d->plane_ops->end_flows(d->plane, e->tag, &e->routes,
-					  e->forced);
-
-	if (err)
-		log_error("ending flows failed", "tag=%u error=%s", e->tag,
-			  strerror(-err));
+	carrier_end_flows(&d->carrier, e->tag, &e->routes, e->forced);
 }
 
 static const struct conf_service *first_tcp_service(const struct conf *conf)
@@ -153,7 +123,8 @@ static const struct conf_service *first_tcp_service(const struct conf *conf)
 static void do_probe(struct daemon *d, const struct effect *e)
 {
 	const struct conf_service *s = first_tcp_service(&d->conf);
-	struct event accepted = { .type = EVENT_PROBED, .tag = e->tag,
+	struct event accepted = { .type = EVENT_PROBED,
+				  .tag = e->tag,
 				  .ok = true };
 	struct endpoint door = { .addr = e->addr };
 
@@ -215,14 +186,10 @@ static void do_note(struct daemon *d, const struct effect *e)
 
 static void (*const effect_handlers[])(struct daemon *,
 				       const struct effect *) = {
-	[EFFECT_SEND] = do_send,
-	[EFFECT_CLOSE] = do_close,
-	[EFFECT_HOLD] = do_hold,
-	[EFFECT_RELEASE] = do_release,
-	[EFFECT_APPLY] = do_apply,
-	[EFFECT_END_FLOWS] = do_end_flows,
-	[EFFECT_PROBE] = do_probe,
-	[EFFECT_STORE] = do_store,
+	[EFFECT_SEND] = do_send,   [EFFECT_CLOSE] = do_close,
+	[EFFECT_HOLD] = do_hold,   [EFFECT_RELEASE] = do_release,
+	[EFFECT_APPLY] = do_apply, [EFFECT_END_FLOWS] = do_end_flows,
+	[EFFECT_PROBE] = do_probe, [EFFECT_STORE] = do_store,
 	[EFFECT_NOTE] = do_note,
 };
 
@@ -355,50 +322,11 @@ static void on_tick(void *arg)
 	clock_timer_advance(&d->tick, cluster_deadline(d->cluster));
 }
 
-static void plane_flows_ended(struct daemon *d, const struct plane_event *e)
+static void on_refused(void *arg, uint32_t tag)
 {
-	log_debug("flows ended", "tag=%u count=%llu", e->tag,
-		  (unsigned long long)e->count);
-}
+	struct event ev = { .type = EVENT_REFUSED, .tag = tag };
 
-static void plane_refused(struct daemon *d, const struct plane_event *e)
-{
-	struct event ev = { .type = EVENT_REFUSED, .tag = e->tag };
-
-	feed(d, &ev);
-}
-
-static void plane_lost(struct daemon *d, const struct plane_event *e)
-{
-	log_warn("packets lost before a worker saw them",
-		 "count=%llu try=\"nfqueue.queue-length, nfqueue.workers\"",
-		 (unsigned long long)e->count);
-}
-
-static void plane_drift(struct daemon *d, const struct plane_event *e)
-{
-	log_warn("rules were changed by another", "plane=%s repaired=%s",
-		 d->plane_ops->name, e->ok ? "yes" : "no");
-}
-
-static void (*const plane_handlers[])(struct daemon *,
-				      const struct plane_event *) = {
-	[PLANE_FLOWS_ENDED] = plane_flows_ended,
-	[PLANE_REFUSED] = plane_refused,
-	[PLANE_LOST] = plane_lost,
-	[PLANE_DRIFT] = plane_drift,
-};
-
-static void on_plane(struct ev_loop *loop, ev_io *io, int revents)
-{
-	struct daemon *d = io->data;
-	struct plane_event e;
-
-	for (int i = 0; i < PLANE_EVENTS_PER_WAKEUP; i++) {
-		if (d->plane_ops->next_event(d->plane, &e))
-			return;
-		plane_handlers[e.type](d, &e);
-	}
+	feed(arg, &ev);
 }
 
 /* ---- signals, shutdown ---- */
@@ -434,8 +362,10 @@ static void on_reload(struct ev_loop *loop, ev_signal *w, int revents)
 			  d->conf.agents.keys,
 			  diags.count ? diags.items[0].text : "unreadable");
 	else
-		log_info("keys reloaded", "keys=%s note=\"other settings are "
-			 "read at start\"", d->conf.agents.keys);
+		log_info("keys reloaded",
+			 "keys=%s note=\"other settings are "
+			 "read at start\"",
+			 d->conf.agents.keys);
 }
 
 static void watch_signal(struct daemon *d, ev_signal *w, int signum,
@@ -460,51 +390,6 @@ static void open_store(struct daemon *d)
 	d->seq = store_last_seq(d->store);
 }
 
-/* Not guessable: a client must not choose its place in the flow table. */
-static uint32_t flow_hash_seed(void)
-{
-	uint32_t seed = (uint32_t)clock_monotonic_ns();
-
-	if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) != sizeof(seed))
-		log_warn("flow hash seeded by the clock", "why=\"%s\"",
-			 strerror(errno));
-	return seed;
-}
-
-static int open_plane(struct daemon *d, const struct route_set *relearn,
-		      char *err, unsigned err_size)
-{
-	struct plane_conf conf = {
-		.queue = d->conf.nfqueue.queue,
-		.workers = d->conf.nfqueue.workers,
-		.queue_len = d->conf.nfqueue.queue_len,
-		.realtime = d->conf.agents.profile == PROFILE_FAST,
-		.relearn = *relearn,
-	};
-	int fd, ret;
-
-	d->plane_ops = plane_by_name(d->conf.plane);
-	if (!d->plane_ops) {
-		snprintf(err, err_size,
-			 "plane \"%s\" is not in this version: use \"auto\" or "
-			 "\"nfqueue\"", d->conf.plane);
-		return -EOPNOTSUPP;
-	}
-	settings_engine(&conf.engine, &d->conf);
-	conf.engine.now_ns = clock_monotonic_ns();
-	conf.engine.seed = flow_hash_seed();
-	ret = d->plane_ops->open(&d->plane, &conf, err, err_size);
-	if (ret)
-		return ret;
-	fd = d->plane_ops->event_fd(d->plane);
-	if (fd >= 0) {
-		ev_io_init(&d->plane_io, on_plane, fd, EV_READ);
-		d->plane_io.data = d;
-		ev_io_start(d->loop, &d->plane_io);
-	}
-	return 0;
-}
-
 static int open_cluster(struct daemon *d)
 {
 	struct cluster_conf conf;
@@ -513,8 +398,7 @@ static int open_cluster(struct daemon *d)
 	d->fx = effects_new();
 	d->cluster = cluster_new(&conf, clock_monotonic_ns());
 	d->probes = probes_new(d->loop, on_probed, d);
-	d->requests.table = table_new(d->conf.routes, 1);
-	if (!d->fx || !d->cluster || !d->probes || !d->requests.table)
+	if (!d->fx || !d->cluster || !d->probes)
 		return -ENOMEM;
 	return clock_timer_init(&d->tick, d->loop, on_tick, d);
 }
@@ -523,9 +407,11 @@ static int open_cluster(struct daemon *d)
 static int open_listeners(struct daemon *d, char *err, unsigned err_size)
 {
 	struct agents_handler agents = { .message = on_agent_message,
-					 .closed = on_agent_closed, .arg = d };
+					 .closed = on_agent_closed,
+					 .arg = d };
 	struct control_handler control = { .request = on_request,
-					   .gone = on_client_gone, .arg = d };
+					   .gone = on_client_gone,
+					   .arg = d };
 	int ret;
 
 	ret = control_socket_open(&d->control, d->loop, d->conf.control,
@@ -562,8 +448,9 @@ static void fill_requests(struct daemon *d)
 	r->arg = d;
 	r->conf = &d->conf;
 	r->cluster = d->cluster;
-	r->plane_ops = d->plane_ops;
-	r->plane = d->plane;
+	r->table = d->carrier.table;
+	r->plane_ops = d->carrier.ops;
+	r->plane = d->carrier.plane;
 	r->store = d->store;
 	r->store_error = d->store_error;
 	r->agents = d->agents;
@@ -588,28 +475,7 @@ static void become_realtime(const struct conf *conf)
 			 strerror(-err));
 }
 
-/* The table that the kernel went on carrying is where the next diff begins.
- * Its version, 0 when there is none. */
-static uint64_t adopt_table(struct daemon *d)
-{
-	struct table *found;
-
-	if (d->plane_ops->adopt(d->plane, &found))
-		return 0;
-	if (found->routes != d->conf.routes) {
-		log_warn("the kernel's table not used",
-			 "kernel_routes=%u routes=%u why=\"routes changed\"",
-			 found->routes, d->conf.routes);
-		table_put(found);
-		return 0;
-	}
-	table_put(d->requests.table);
-	d->requests.table = found;
-	return found->version;
-}
-
-static int open_plane_with_state(struct daemon *d, char *err,
-				 unsigned err_size)
+static int open_plane_with_state(struct daemon *d, char *err, unsigned err_size)
 {
 	struct recovery recovery;
 	int ret;
@@ -620,9 +486,11 @@ static int open_plane_with_state(struct daemon *d, char *err,
 		snprintf(err, err_size, "cannot start: %s", strerror(-ret));
 		return ret;
 	}
-	ret = open_plane(d, &recovery.unmoved, err, err_size);
+	ret = carrier_open(&d->carrier, d->loop, &d->conf, &recovery.unmoved,
+			   err, err_size);
 	if (!ret)
-		recovery_run(&recovery, d->cluster, d->fx, adopt_table(d));
+		recovery_run(&recovery, d->cluster, d->fx,
+			     carrier_adopt(&d->carrier));
 	recovery_fini(&recovery);
 	return ret;
 }
@@ -664,6 +532,8 @@ int daemon_open(struct daemon **out, const struct conf *conf, const char *path,
 		return -ENOMEM;
 	}
 	d->conf = *conf;
+	d->carrier.refused = on_refused;
+	d->carrier.arg = d;
 	d->peer_notes.per_second = PEER_NOTES_PER_S;
 	snprintf(d->path, sizeof(d->path), "%s", path);
 	d->loop = ev_default_loop(0);
@@ -675,8 +545,8 @@ int daemon_open(struct daemon **out, const struct conf *conf, const char *path,
 		return ret;
 	}
 	log_info("ready", "plane=%s routes=%u version=%llu",
-		 d->plane_ops->name, d->conf.routes,
-		 (unsigned long long)d->requests.table->version);
+		 d->carrier.ops->name, d->conf.routes,
+		 (unsigned long long)d->carrier.table->version);
 	*out = d;
 	return 0;
 }
@@ -692,7 +562,6 @@ static void stop_watching(struct daemon *d)
 	ev_signal_stop(d->loop, &d->sigint);
 	ev_signal_stop(d->loop, &d->sighup);
 	ev_timer_stop(d->loop, &d->shutdown_timer);
-	ev_io_stop(d->loop, &d->plane_io);
 }
 
 void daemon_close(struct daemon *d)
@@ -702,14 +571,12 @@ void daemon_close(struct daemon *d)
 	control_socket_free(d->control);
 	agents_free(d->agents);
 	probes_free(d->probes);
-	if (d->plane)
-		d->plane_ops->close(d->plane, d->flush);
+	carrier_close(&d->carrier, d->flush);
 	store_close(d->store);
 	if (d->tick.loop)
 		clock_timer_fini(&d->tick);
 	cluster_free(d->cluster);
 	effects_free(d->fx);
-	table_put(d->requests.table);
 	free(d->deferred);
 	free(d);
 }

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "carrier.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/log.h"
+#include "io/clock.h"
+#include "settings.h"
+
+#define EVENTS_PER_WAKEUP 64
+
+static void on_flows_ended(struct carrier *c, const struct plane_event *e)
+{
+	log_debug("flows ended", "tag=%u count=%llu", e->tag,
+		  (unsigned long long)e->count);
+}
+
+static void on_refused(struct carrier *c, const struct plane_event *e)
+{
+	c->refused(c->arg, e->tag);
+}
+
+static void on_lost(struct carrier *c, const struct plane_event *e)
+{
+	log_warn("packets lost before a worker saw them",
+		 "count=%llu try=\"nfqueue.queue-length, nfqueue.workers\"",
+		 (unsigned long long)e->count);
+}
+
+static void on_drift(struct carrier *c, const struct plane_event *e)
+{
+	log_warn("rules were changed by another", "plane=%s repaired=%s",
+		 c->ops->name, e->ok ? "yes" : "no");
+}
+
+static void (*const event_handlers[])(struct carrier *,
+				      const struct plane_event *) = {
+	[PLANE_FLOWS_ENDED] = on_flows_ended,
+	[PLANE_REFUSED] = on_refused,
+	[PLANE_LOST] = on_lost,
+	[PLANE_DRIFT] = on_drift,
+};
+
+static void on_readable(struct ev_loop *loop, ev_io *io, int revents)
+{
+	struct carrier *c = io->data;
+	struct plane_event e;
+
+	for (int i = 0; i < EVENTS_PER_WAKEUP; i++) {
+		if (c->ops->next_event(c->plane, &e))
+			return;
+		event_handlers[e.type](c, &e);
+	}
+}
+
+/* Not guessable: a client must not choose its place in the flow table. */
+static uint32_t flow_hash_seed(void)
+{
+	uint32_t seed = (uint32_t)clock_monotonic_ns();
+
+	if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) != sizeof(seed))
+		log_warn("flow hash seeded by the clock", "why=\"%s\"",
+			 strerror(errno));
+	return seed;
+}
+
+static void settings_of(struct plane_conf *out, const struct conf *conf,
+			const struct route_set *relearn)
+{
+	*out = (struct plane_conf){
+		.queue = conf->nfqueue.queue,
+		.workers = conf->nfqueue.workers,
+		.queue_len = conf->nfqueue.queue_len,
+		.realtime = conf->agents.profile == PROFILE_FAST,
+		.relearn = *relearn,
+	};
+	settings_engine(&out->engine, conf);
+	out->engine.now_ns = clock_monotonic_ns();
+	out->engine.seed = flow_hash_seed();
+}
+
+static void watch_events(struct carrier *c)
+{
+	int fd = c->ops->event_fd(c->plane);
+
+	if (fd < 0)
+		return;
+	ev_io_init(&c->io, on_readable, fd, EV_READ);
+	c->io.data = c;
+	ev_io_start(c->loop, &c->io);
+}
+
+int carrier_open(struct carrier *c, struct ev_loop *loop,
+		 const struct conf *conf, const struct route_set *relearn,
+		 char *err, unsigned err_size)
+{
+	struct plane_conf settings;
+	int ret;
+
+	c->loop = loop;
+	c->ops = plane_by_name(conf->plane);
+	if (!c->ops) {
+		snprintf(err, err_size,
+			 "plane \"%s\" is not in this version: use \"auto\", "
+			 "\"nfqueue\" or \"nft\"",
+			 conf->plane);
+		return -EOPNOTSUPP;
+	}
+	c->table = table_new(conf->routes, 1);
+	if (!c->table) {
+		snprintf(err, err_size, "cannot start: out of memory");
+		return -ENOMEM;
+	}
+	settings_of(&settings, conf, relearn);
+	ret = c->ops->open(&c->plane, &settings, err, err_size);
+	if (!ret)
+		watch_events(c);
+	return ret;
+}
+
+static void carry(struct carrier *c, struct table *take_table)
+{
+	table_put(c->table);
+	c->table = take_table;
+}
+
+uint64_t carrier_adopt(struct carrier *c)
+{
+	struct table *found;
+
+	if (c->ops->adopt(c->plane, &found))
+		return 0;
+	if (found->routes != c->table->routes) {
+		log_warn("the kernel's table not used",
+			 "kernel_routes=%u routes=%u why=\"routes changed\"",
+			 found->routes, c->table->routes);
+		table_put(found);
+		return 0;
+	}
+	carry(c, found);
+	return found->version;
+}
+
+int carrier_apply(struct carrier *c, struct table *t)
+{
+	struct table_diff diff;
+	int err = table_diff_init(&diff, c->table, t);
+
+	if (!err) {
+		err = c->ops->apply(c->plane, &diff);
+		table_diff_fini(&diff);
+	}
+	if (err)
+		log_error("apply failed", "version=%llu error=%s",
+			  (unsigned long long)t->version, strerror(-err));
+	else
+		carry(c, table_get(t));
+	return err;
+}
+
+void carrier_hold(struct carrier *c, const struct route_set *routes, bool on)
+{
+	int err = c->ops->hold(c->plane, routes, on);
+
+	if (err)
+		log_error(on ? "hold failed" : "release failed",
+			  "routes=%u error=%s", routes->count, strerror(-err));
+}
+
+void carrier_end_flows(struct carrier *c, uint32_t tag,
+		       const struct route_set *routes, bool forced)
+{
+	int err = c->ops->end_flows(c->plane, tag, routes, forced);
+
+	if (err)
+		log_error("ending flows failed", "tag=%u error=%s", tag,
+			  strerror(-err));
+}
+
+void carrier_close(struct carrier *c, bool flush)
+{
+	if (c->plane) {
+		ev_io_stop(c->loop, &c->io);
+		c->ops->close(c->plane, flush);
+	}
+	table_put(c->table);
+}
