@@ -111,7 +111,8 @@ static void print_host_findings(const struct conf *conf)
 		if (f->level != HOST_OK)
 			fprintf(stderr, "host: %s: %s: %s; fix: %s\n",
 				f->subject,
-				f->level == HOST_WARNING ? "warning" : "problem",
+				f->level == HOST_WARNING ? "warning"
+							 : "problem",
 				f->text, f->fix);
 	}
 }

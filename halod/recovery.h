@@ -12,7 +12,7 @@
 #include "io/store.h"
 
 struct recovery {
-	bool found;		  /* a stored state that fits */
+	bool found; /* a stored state that fits */
 	struct cluster_saved saved;
 	uint16_t *ids;		  /* [ROUTES_MAX], of unmoved */
 	struct route_set unmoved; /* routes that were not between two nodes */

@@ -44,8 +44,11 @@ int clock_timer_init(struct clock_timer *t, struct ev_loop *loop,
 
 	if (fd < 0)
 		return -errno;
-	*t = (struct clock_timer){ .loop = loop, .fd = fd, .fn = fn,
-				   .arg = arg, .armed_ns = TIME_NEVER };
+	*t = (struct clock_timer){ .loop = loop,
+				   .fd = fd,
+				   .fn = fn,
+				   .arg = arg,
+				   .armed_ns = TIME_NEVER };
 	ev_io_init(&t->io, on_expiry, fd, EV_READ);
 	t->io.data = t;
 	ev_io_start(loop, &t->io);

@@ -102,7 +102,7 @@ static bool is_running(const struct probes *p, uint32_t tag)
 {
 	const struct probe *it;
 
-	DL_FOREACH(p->list, it)
+	DL_FOREACH (p->list, it)
 		if (it->tag == tag)
 			return true;
 	return false;
@@ -154,7 +154,7 @@ void probes_free(struct probes *owner)
 
 	if (!owner)
 		return;
-	DL_FOREACH_SAFE(owner->list, p, tmp)
+	DL_FOREACH_SAFE (owner->list, p, tmp)
 		stop(p);
 	free(owner);
 }
