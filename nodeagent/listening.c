@@ -7,6 +7,7 @@
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,6 +51,17 @@ static void put_port_filter(struct nlmsghdr *nlh, uint16_t port)
 	mnl_attr_put(nlh, INET_DIAG_REQ_BYTECODE, sizeof(filter), filter);
 }
 
+/* What an error left of an answer: while it waits the kernel takes no other
+ * question. The socket's buffer bounds it. */
+static void drain(struct listening *l)
+{
+	int fd = mnl_socket_get_fd(l->socket);
+	char buf[REPLY_LEN];
+
+	while (recv(fd, buf, sizeof(buf), MSG_DONTWAIT) > 0)
+		;
+}
+
 static int ask(struct listening *l, uint8_t family, uint16_t port)
 {
 	char buf[256];
@@ -75,7 +87,14 @@ static int count_socket(const struct nlmsghdr *nlh, void *data)
 	return MNL_CB_OK;
 }
 
-/* The whole answer is read, or the next question would meet its rest. */
+/* Of another question than the last one. */
+static bool is_stale(const struct listening *l, const void *buf, ssize_t n)
+{
+	const struct nlmsghdr *nlh = buf;
+
+	return mnl_nlmsg_ok(nlh, (int)n) && nlh->nlmsg_seq != l->seq;
+}
+
 static int count_answers(struct listening *l)
 {
 	char buf[REPLY_LEN];
@@ -87,6 +106,10 @@ static int count_answers(struct listening *l)
 		n = mnl_socket_recvfrom(l->socket, buf, sizeof(buf));
 		if (n < 0)
 			return -errno;
+		if (is_stale(l, buf, n)) {
+			ret = MNL_CB_OK;
+			continue;
+		}
 		ret = mnl_cb_run(buf, (size_t)n, l->seq, l->portid,
 				 count_socket, &count);
 	} while (ret > MNL_CB_STOP);
@@ -95,8 +118,10 @@ static int count_answers(struct listening *l)
 
 static int listening_in(struct listening *l, uint8_t family, uint16_t port)
 {
-	int ret = ask(l, family, port);
+	int ret;
 
+	drain(l);
+	ret = ask(l, family, port);
 	return ret ? ret : count_answers(l);
 }
 

@@ -4,6 +4,9 @@
  * what the kernel says of listening sockets.
  */
 #include <errno.h>
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
+#include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -188,6 +191,55 @@ static void other_ports_are_not_mistaken_for_it(void **state)
 	listening_close(l);
 }
 
+/* The one netlink socket of this process. */
+static int netlink_fd(void)
+{
+	for (int fd = 3; fd < 64; fd++) {
+		socklen_t len = sizeof(int);
+		int domain;
+
+		if (!getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) &&
+		    domain == AF_NETLINK)
+			return fd;
+	}
+	fail_msg("there is no netlink socket");
+	return -1;
+}
+
+/* As after an error in the midst of an answer: its rest waits. */
+static void leave_an_answer_unread(int fd)
+{
+	struct {
+		struct nlmsghdr nlh;
+		struct inet_diag_req_v2 req;
+	} ask = { { .nlmsg_len = sizeof(ask),
+		    .nlmsg_type = SOCK_DIAG_BY_FAMILY,
+		    .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP,
+		    .nlmsg_seq = 4711 },
+		  { .sdiag_family = AF_INET,
+		    .sdiag_protocol = IPPROTO_TCP,
+		    .idiag_states = ~0u } };
+
+	assert_int_equal(send(fd, &ask, sizeof(ask), 0), sizeof(ask));
+}
+
+static void an_answer_left_unread_is_not_taken_for_the_next(void **state)
+{
+	struct listening *l;
+	uint16_t port;
+	int fd = bound(AF_INET, &port);
+
+	assert_int_equal(listen(fd, 1), 0);
+	assert_int_equal(listening_open(&l), 0);
+	leave_an_answer_unread(netlink_fd());
+	assert_int_equal(listening_on(l, port), 1);
+	close(fd);
+	leave_an_answer_unread(netlink_fd());
+	assert_int_equal(listening_on(l, port), 0);
+	assert_int_equal(listening_on(l, port), 0);
+	listening_close(l);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -199,6 +251,8 @@ int main(void)
 		cmocka_unit_test(a_listener_of_ipv4_is_seen),
 		cmocka_unit_test(a_listener_of_ipv6_is_seen),
 		cmocka_unit_test(other_ports_are_not_mistaken_for_it),
+		cmocka_unit_test(
+			an_answer_left_unread_is_not_taken_for_the_next),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
