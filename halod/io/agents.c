@@ -47,11 +47,11 @@ void agents_log_refusal(struct agents *a, const struct endpoint *from,
 		log_warn("agent refused", "peer=%s why=\"%s\"", text, why);
 }
 
-static void expire_pending(struct agents *a, uint64_t now)
+static void expire_pending(struct pending *crowd, uint64_t now)
 {
 	struct pending_entry *e;
 
-	while ((e = pending_oldest(a->pending, NULL)) &&
+	while ((e = pending_oldest(crowd, NULL)) &&
 	       now - e->since_ns >= PENDING_NS)
 		agents_peer_refuse(agents_peer_of(e), ERROR_PROTOCOL,
 				   "no HELLO within 5 s");
@@ -62,12 +62,13 @@ static void on_sweep(struct ev_loop *loop, ev_timer *timer, int revents)
 	struct agents *a = timer->data;
 	uint64_t now = clock_monotonic_ns();
 
-	expire_pending(a, now);
+	expire_pending(a->strangers, now);
+	expire_pending(a->neighbours, now);
 	while (a->ending && now >= a->ending->ending_until_ns)
 		agents_peer_kill(a->ending, "");
 	if (!ev_is_active(&a->listener))
 		ev_io_start(loop, &a->listener);
-	if (!pending_count(a->pending) && !a->ending)
+	if (!agents_pending(a) && !a->ending)
 		ev_timer_stop(loop, timer);
 }
 
@@ -116,11 +117,13 @@ static void set_limits(struct agents *a)
 static int allocate(struct agents *a)
 {
 	set_limits(a);
-	a->pending = pending_new();
+	a->strangers = pending_new();
+	a->neighbours = pending_new();
 	a->peers = calloc(a->peers_max, sizeof(struct peer *));
 	a->free_slots = calloc(a->peers_max, sizeof(unsigned));
 	a->poll_set = calloc(a->peers_max, sizeof(struct pollfd));
-	if (!a->pending || !a->peers || !a->free_slots || !a->poll_set)
+	if (!a->strangers || !a->neighbours || !a->peers || !a->free_slots ||
+	    !a->poll_set)
 		return -ENOMEM;
 	for (unsigned i = a->peers_max; i-- > 0;)
 		a->free_slots[a->n_free++] = i;
@@ -331,7 +334,8 @@ void agents_free(struct agents *a)
 	tls_free(a->tls);
 	keys_free(a->keys);
 	claims_free(a->claims);
-	pending_free(a->pending);
+	pending_free(a->strangers);
+	pending_free(a->neighbours);
 	free(a->peers);
 	free(a->free_slots);
 	free(a->poll_set);

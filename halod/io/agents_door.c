@@ -21,18 +21,23 @@ static bool is_silent(const struct peer *p)
 	       !ioctl(p->stream.fd, FIONREAD, &waiting) && !waiting;
 }
 
-/* Drops the oldest silent stranger (of one address): false when none is. */
-static bool make_room(struct agents *a, const struct addr *from)
+static void drop(struct agents *a, struct pending_entry *e, const char *why)
 {
-	struct pending_entry *e = pending_oldest(a->pending, from);
+	struct peer *p = agents_peer_of(e);
+
+	agents_log_refusal(a, &p->from, why);
+	agents_peer_kill(p, "");
+}
+
+/* The oldest silent one of a crowd (of one address): false when none is. */
+static bool drop_silent(struct agents *a, struct pending *crowd,
+			const struct addr *from)
+{
+	struct pending_entry *e = pending_oldest(crowd, from);
 
 	for (int i = 0; e && i < VICTIMS_LOOKED_AT; i++) {
-		struct peer *p = agents_peer_of(e);
-
-		if (is_silent(p)) {
-			agents_log_refusal(a, &p->from,
-					   "silent, room was needed");
-			agents_peer_kill(p, "");
+		if (is_silent(agents_peer_of(e))) {
+			drop(a, e, "silent, room was needed");
 			return true;
 		}
 		e = pending_younger(e, from);
@@ -40,15 +45,43 @@ static bool make_room(struct agents *a, const struct addr *from)
 	return false;
 }
 
+/* A byte on each of its connections keeps no stranger's place. */
+static bool drop_stranger(struct agents *a)
+{
+	struct pending_entry *e = pending_oldest(a->strangers, NULL);
+
+	if (!e)
+		return false;
+	drop(a, e, "a stranger, room was needed for a node");
+	return true;
+}
+
+static bool make_room_for_node(struct agents *a)
+{
+	return drop_silent(a, a->strangers, NULL) || drop_stranger(a) ||
+	       drop_silent(a, a->neighbours, NULL);
+}
+
+static bool make_room_for_stranger(struct agents *a, const struct addr *from)
+{
+	if (pending_count_from(a->strangers, from) >= PENDING_FROM_MAX &&
+	    !drop_silent(a, a->strangers, from))
+		return false;
+	return agents_pending(a) < a->pending_max ||
+	       drop_silent(a, a->strangers, NULL);
+}
+
+/* Strangers give way to nodes, nodes never to strangers. */
 static bool has_room(struct agents *a, const struct addr *from)
 {
-	if (!claims_is_node(a->claims, from) &&
-	    pending_count_from(a->pending, from) >= PENDING_FROM_MAX &&
-	    !make_room(a, from))
-		return false;
-	if (pending_count(a->pending) >= a->pending_max && !make_room(a, NULL))
-		return false;
-	return a->n_free > 0;
+	bool room;
+
+	if (claims_is_node(a->claims, from))
+		room = agents_pending(a) < a->pending_max ||
+		       make_room_for_node(a);
+	else
+		room = make_room_for_stranger(a, from);
+	return room && a->n_free > 0;
 }
 
 static void admit(struct agents *a, int fd, const struct endpoint *from)
@@ -76,7 +109,7 @@ static void accept_failed(struct agents *a, int err)
 	if (err == EAGAIN || err == EINTR || err == ECONNABORTED)
 		return;
 	agents_log_refusal(a, &nobody, strerror(err));
-	if (make_room(a, NULL))
+	if (drop_silent(a, a->strangers, NULL))
 		return;
 	ev_io_stop(a->loop, &a->listener);
 	agents_need_sweep(a);

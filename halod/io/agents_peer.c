@@ -26,7 +26,7 @@ static void leave_stage(struct peer *p, const char *why, bool tell)
 	struct agents *a = p->owner;
 
 	if (p->stage == PEER_PENDING)
-		pending_remove(a->pending, &p->pending);
+		pending_remove(p->crowd, &p->pending);
 	if (p->stage == PEER_ENDING)
 		DL_DELETE(a->ending, p);
 	if (p->stage != PEER_LIVE)
@@ -144,7 +144,7 @@ static void become_live(struct peer *p)
 {
 	struct agents *a = p->owner;
 
-	pending_remove(a->pending, &p->pending);
+	pending_remove(p->crowd, &p->pending);
 	p->stage = PEER_LIVE;
 	a->stats.authenticated++;
 	ev_io_stop(a->loop, &p->io);
@@ -306,7 +306,9 @@ int agents_peer_new(struct agents *a, int fd, const struct endpoint *from)
 
 	if (!p)
 		return -ENOMEM;
-	if (pending_add(a->pending, &p->pending, &from->addr,
+	p->crowd = claims_is_node(a->claims, &from->addr) ? a->neighbours
+							  : a->strangers;
+	if (pending_add(p->crowd, &p->pending, &from->addr,
 			clock_monotonic_ns())) {
 		free(p);
 		return -ENOMEM;

@@ -44,6 +44,7 @@ struct peer {
 	struct assembler assembler;
 	ev_io io;
 	struct pending_entry pending;
+	struct pending *crowd; /* that of the agents it is pending in */
 	uint64_t ending_until_ns;
 	struct peer *prev, *next; /* of those ending */
 	struct peer *reap_next;
@@ -66,7 +67,7 @@ struct agents {
 	unsigned peers_top; /* no slot from here on was ever used */
 	unsigned *free_slots, n_free;
 	uint64_t next_serial;
-	struct pending *pending;
+	struct pending *strangers, *neighbours; /* in node-networks */
 	struct peer *ending, *reap;
 	struct pollfd *poll_set; /* room for peers_max */
 	struct log_limit log_limit;
@@ -77,6 +78,11 @@ static inline void agents_need_sweep(struct agents *a)
 {
 	if (!ev_is_active(&a->sweep))
 		ev_timer_again(a->loop, &a->sweep);
+}
+
+static inline unsigned agents_pending(const struct agents *a)
+{
+	return pending_count(a->strangers) + pending_count(a->neighbours);
 }
 
 static inline struct peer *agents_peer_of(struct pending_entry *e)

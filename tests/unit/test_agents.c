@@ -578,6 +578,78 @@ static void ten_thousand_silent_connections_disturb_nobody(void **state)
 	gateway_close(&g);
 }
 
+/* Opened with so few descriptors that 96 may be unauthenticated. */
+static void open_small_gateway(struct gateway *g, const char *networks)
+{
+	struct rlimit rl, few;
+
+	getrlimit(RLIMIT_NOFILE, &rl);
+	few = rl;
+	few.rlim_cur = 512;
+	setrlimit(RLIMIT_NOFILE, &few);
+	gateway_open(g, AUTH_PSK, networks);
+	setrlimit(RLIMIT_NOFILE, &rl);
+}
+
+#define STRANGERS 200
+
+/* A byte on each: not silent, and no HELLO either. */
+static void crowd_the_door(struct gateway *g, int *fds)
+{
+	struct agents_stats stats;
+	uint64_t before;
+
+	agents_stats(g->agents, &stats);
+	before = stats.accepted;
+	for (unsigned i = 0; i < STRANGERS; i++) {
+		fds[i] = connect_from(g, (uint8_t)(20 + i));
+		assert_int_equal(send(fds[i], "\x16", 1, MSG_NOSIGNAL), 1);
+	}
+	WAIT_UNTIL(g, NULL,
+		   (agents_stats(g->agents, &stats),
+		    stats.accepted == before + STRANGERS));
+}
+
+static void strangers_give_way_to_nodes(void **state)
+{
+	int fds[STRANGERS];
+	uint8_t key[KEY_LEN];
+	struct gateway g;
+	struct client c;
+
+	open_small_gateway(&g, "127.0.0.9/32");
+	gateway_add_key(&g, "a", key);
+	crowd_the_door(&g, fds);
+	client_open_from(&c, &g, 9, "a", key);
+	WAIT_UNTIL(&g, &c, c.stream.established || c.closed);
+	assert_true(c.stream.established);
+	client_close(&c);
+	for (unsigned i = 0; i < STRANGERS; i++)
+		close(fds[i]);
+	gateway_close(&g);
+}
+
+static void a_silent_node_keeps_its_place_among_strangers(void **state)
+{
+	struct agents_stats stats;
+	int fds[STRANGERS];
+	struct gateway g;
+	char byte;
+	int fd;
+
+	open_small_gateway(&g, "127.0.0.9/32");
+	fd = connect_from(&g, 9);
+	WAIT_UNTIL(&g, NULL,
+		   (agents_stats(g.agents, &stats), stats.accepted == 1));
+	crowd_the_door(&g, fds);
+	assert_int_equal(recv(fd, &byte, 1, MSG_DONTWAIT), -1);
+	assert_int_equal(errno, EAGAIN);
+	for (unsigned i = 0; i < STRANGERS; i++)
+		close(fds[i]);
+	close(fd);
+	gateway_close(&g);
+}
+
 #define CROWD 2048
 
 /* Greets when the handshake is done; counts those that have. */
@@ -653,6 +725,8 @@ int main(void)
 		cmocka_unit_test(silence_before_hello_lasts_five_seconds),
 		cmocka_unit_test(
 			ten_thousand_silent_connections_disturb_nobody),
+		cmocka_unit_test(strangers_give_way_to_nodes),
+		cmocka_unit_test(a_silent_node_keeps_its_place_among_strangers),
 		cmocka_unit_test(agents_may_all_return_at_once),
 	};
 
