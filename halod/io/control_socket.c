@@ -398,9 +398,15 @@ static int remove_stale(const struct sockaddr_un *addr, char *err,
 	ret = connect(fd, (const struct sockaddr *)addr, sizeof(*addr));
 	ret = ret ? errno : 0;
 	close(fd);
-	if (ret != ECONNREFUSED)
+	if (!ret || ret == EAGAIN) /* EAGAIN: its backlog is full */
 		return explain(-EADDRINUSE, err, err_size,
 			       "%s: another halod is listening there", path);
+	if (ret != ECONNREFUSED)
+		return explain(-ret, err, err_size,
+			       "%s: cannot tell whether a halod is listening "
+			       "there: %s: run as root, or set `control` to "
+			       "another path",
+			       path, strerror(ret));
 	unlink(path);
 	return 0;
 }

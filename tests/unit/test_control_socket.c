@@ -431,6 +431,25 @@ static void a_live_socket_is_not_taken_over(void **state)
 	close(fd);
 }
 
+/* Root may open everything; so another user asks. */
+static void a_socket_that_may_not_be_opened_is_not_called_taken(void **state)
+{
+	struct fixture *f = *state;
+	struct control_socket *second = NULL;
+	bool root = !geteuid();
+
+	assert_int_equal(chmod(f->path, 0), 0);
+	if (root) {
+		assert_int_equal(chmod(f->folder, 0755), 0);
+		assert_int_equal(seteuid(65534), 0);
+	}
+	assert_int_equal(open_at(f, &second), -EACCES);
+	if (root)
+		assert_int_equal(seteuid(0), 0);
+	assert_null(second);
+	assert_int_equal(access(f->path, F_OK), 0);
+}
+
 static void a_stale_socket_is_replaced(void **state)
 {
 	struct fixture *f = *state;
@@ -494,6 +513,7 @@ int main(void)
 		T(clients_beyond_the_limit_are_turned_away),
 		T(the_socket_is_closed_to_others),
 		T(a_live_socket_is_not_taken_over),
+		T(a_socket_that_may_not_be_opened_is_not_called_taken),
 		T(a_stale_socket_is_replaced),
 		T(a_file_in_the_way_is_left_alone),
 		T(freeing_removes_the_socket_but_not_a_successor),
