@@ -169,13 +169,14 @@ static void tell(struct daemon *d, const struct note *note)
 	struct store_event event = { .seq = ++d->seq,
 				     .time_ms = clock_wall_ms(),
 				     .note = *note };
+	json_t *json;
 
 	notes_log(note);
 	if (d->store)
 		store_event(d->store, &event);
+	json = requests_note(&d->requests, &event);
 	if (d->control)
-		control_publish(d->control, requests_event(&event));
-	requests_note(&d->requests, &event);
+		control_publish(d->control, json_incref(json));
 }
 
 static void do_note(struct daemon *d, const struct effect *e)

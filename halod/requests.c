@@ -197,14 +197,15 @@ static void answer_waiting(struct requests_context *ctx,
 	}
 }
 
-void requests_note(struct requests_context *ctx,
-		   const struct store_event *event)
+json_t *requests_note(struct requests_context *ctx,
+		      const struct store_event *event)
 {
 	json_t **slot = &ctx->recent[event->seq % ARRAY_SIZE(ctx->recent)];
 
 	json_decref(*slot);
 	*slot = requests_event(event);
 	answer_waiting(ctx, &event->note);
+	return *slot;
 }
 
 void requests_gone(struct requests_context *ctx, struct control_client *client)

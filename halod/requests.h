@@ -68,9 +68,11 @@ json_t *requests_handle(struct requests_context *ctx, json_t *request,
 			struct control_client *client);
 
 /* Called for each note, in order: remembers it for `monitor --since` and
- * answers drains that waited. Publishing it is the daemon's. */
-void requests_note(struct requests_context *ctx,
-		   const struct store_event *event);
+ * answers drains that waited. Publishing it is the daemon's: it gets
+ * what requests_event() makes of it, borrowed until the next; NULL: no memory.
+ */
+json_t *requests_note(struct requests_context *ctx,
+		      const struct store_event *event);
 /* The client went away: it is not answered any more. */
 void requests_gone(struct requests_context *ctx, struct control_client *client);
 /* Frees what requests kept, not the context. */
