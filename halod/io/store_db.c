@@ -40,6 +40,17 @@ static const char schema_sql[] =
 	" routes BLOB NOT NULL) STRICT;"
 	"PRAGMA user_version = 1;";
 
+/* So that no answer to haloctl reads the whole history. A database that was
+ * made without them gets them; to an older halod they mean nothing. */
+static const char indexes_sql[] =
+	"CREATE INDEX IF NOT EXISTS events_time ON events (time_ms);"
+	"CREATE INDEX IF NOT EXISTS events_node ON events"
+	" (node, seq, time_ms);"
+	"CREATE INDEX IF NOT EXISTS events_from ON events"
+	" (from_node, seq, time_ms);"
+	"CREATE INDEX IF NOT EXISTS events_to ON events"
+	" (to_node, seq, time_ms);";
+
 enum statement {
 	BEGIN,
 	COMMIT,
@@ -243,7 +254,9 @@ static int prepare_db(struct store_db *db)
 
 	if (!err)
 		err = exec(db, connection_sql);
-	return err ? err : check_schema(db);
+	if (!err)
+		err = check_schema(db);
+	return err ? err : exec(db, indexes_sql);
 }
 
 int store_db_open(struct store_db **out, const char *path, char *err,
@@ -490,16 +503,29 @@ int store_db_load(struct store_db *db, struct cluster_saved *out)
 	return err;
 }
 
-#define HISTORY_WHERE                                           \
-	" FROM events WHERE seq > ?1 AND time_ms >= ?2"         \
-	" AND (?3 IS NULL OR ?3 IN (node, from_node, to_node))" \
-	" ORDER BY seq DESC LIMIT ?4"
+/* The seqs of a history: newest max of all, or those that name the node; the
+ * latter from an index for each column. */
+#define NEWEST " seq > ?1 AND time_ms >= ?2 ORDER BY seq DESC LIMIT ?4"
+#define NEWEST_WITH(column)                                   \
+	"SELECT * FROM (SELECT seq FROM events WHERE " column \
+	" = ?3 AND" NEWEST ")"
+#define SEQS_OF_ALL "SELECT seq FROM events WHERE" NEWEST
+#define SEQS_OF_NODE                                              \
+	NEWEST_WITH("node")                                       \
+	" UNION " NEWEST_WITH("from_node") " UNION " NEWEST_WITH( \
+		"to_node") " ORDER BY seq DESC LIMIT ?4"
 
-static const char history_size_sql[] =
-	"SELECT count(*), ifnull(sum(size), 0) FROM"
-	" (SELECT length(routes) AS size" HISTORY_WHERE ")";
-static const char history_sql[] =
-	"SELECT * FROM (SELECT *" HISTORY_WHERE ") ORDER BY seq";
+#define HISTORY_SIZE(seqs)                                \
+	"SELECT count(*), ifnull(sum(length(routes)), 0)" \
+	" FROM events WHERE seq IN (" seqs ")"
+#define HISTORY(seqs) \
+	"SELECT * FROM events WHERE seq IN (" seqs ") ORDER BY seq"
+
+/* [whether of a node] */
+static const char *const history_size_sql[] = { HISTORY_SIZE(SEQS_OF_ALL),
+						HISTORY_SIZE(SEQS_OF_NODE) };
+static const char *const history_sql[] = { HISTORY(SEQS_OF_ALL),
+					   HISTORY(SEQS_OF_NODE) };
 
 struct history_query {
 	uint64_t since, from_ms;
@@ -532,7 +558,8 @@ static int history_size(struct store_db *db, const struct history_query *q,
 			size_t *count, size_t *bytes)
 {
 	sqlite3_stmt *st;
-	int err = prepare_history(db, history_size_sql, q, &st);
+	int err =
+		prepare_history(db, history_size_sql[q->node != NULL], q, &st);
 
 	if (err)
 		return err;
@@ -550,7 +577,7 @@ static int read_history(struct store_db *db, const struct history_query *q,
 	uint16_t *ids = (uint16_t *)(events + count);
 	size_t room = bytes / sizeof(*ids);
 	sqlite3_stmt *st;
-	int err = prepare_history(db, history_sql, q, &st);
+	int err = prepare_history(db, history_sql[q->node != NULL], q, &st);
 
 	for (size_t i = 0; !err && i < count; i++) {
 		err = to_errno(sqlite3_step(st));
@@ -586,6 +613,26 @@ static int build_history(struct store_db *db, const struct history_query *q,
 	return (int)count;
 }
 
+/* Time ascends with seq, so what is older ends at one seq; where the clock was
+ * set back, the last that it dated before from_ms. */
+static int skip_older(struct store_db *db, struct history_query *q)
+{
+	char sql[128];
+	int64_t seq;
+	int err;
+
+	if (!q->from_ms)
+		return 0;
+	snprintf(sql, sizeof(sql),
+		 "SELECT seq FROM events WHERE time_ms < %lld"
+		 " ORDER BY time_ms DESC, seq DESC LIMIT 1",
+		 (long long)clamp(q->from_ms));
+	err = query_number(db, sql, &seq);
+	if (!err && (uint64_t)seq > q->since)
+		q->since = (uint64_t)seq;
+	return err == -ENODATA ? 0 : err;
+}
+
 int store_db_history(struct store_db *db, uint64_t since, const char *node,
 		     uint64_t from_ms, unsigned max, struct store_event **out)
 {
@@ -598,7 +645,9 @@ int store_db_history(struct store_db *db, uint64_t since, const char *node,
 		return ret;
 	if (q.max > STORE_HISTORY_MAX)
 		q.max = STORE_HISTORY_MAX;
-	ret = build_history(db, &q, out);
+	ret = skip_older(db, &q);
+	if (!ret)
+		ret = build_history(db, &q, out);
 	exec(db, "COMMIT");
 	return ret;
 }
