@@ -30,6 +30,7 @@ struct link {
 	ev_io io;
 	ev_timer failed; /* tells of a failure at the next round */
 	char why[160];
+	unsigned turn; /* which of the gateway's addresses is tried next */
 	uint16_t routes[ROUTES_MAX];
 };
 
@@ -120,6 +121,14 @@ static int on_data(void *arg, const uint8_t *data, size_t len)
 	return ret ? 1 : 0;
 }
 
+/* The address that worked is the first to try again. */
+static void become_open(struct link *l)
+{
+	l->stage = OPEN;
+	l->turn--;
+	l->handler.connected(l->handler.arg);
+}
+
 static void receive(struct link *l)
 {
 	int ret;
@@ -136,10 +145,8 @@ static void receive(struct link *l)
 		return;
 	}
 	watch(l);
-	if (l->stage == SHAKING_HANDS && l->stream.established) {
-		l->stage = OPEN;
-		l->handler.connected(l->handler.arg);
-	}
+	if (l->stage == SHAKING_HANDS && l->stream.established)
+		become_open(l);
 }
 
 static void on_connected(struct link *l)
@@ -153,10 +160,10 @@ static void on_connected(struct link *l)
 		fail(l, ret);
 		return;
 	}
-	l->stage = l->stream.established ? OPEN : SHAKING_HANDS;
+	l->stage = SHAKING_HANDS;
 	watch(l);
-	if (l->stage == OPEN)
-		l->handler.connected(l->handler.arg);
+	if (l->stream.established)
+		become_open(l);
 }
 
 static void on_io(struct ev_loop *loop, ev_io *io, int revents)
@@ -241,8 +248,10 @@ static int resolve(const char *gateway, struct addrinfo **out, const char **why)
 	char host[256], port[256];
 	int ret;
 
-	if (split(gateway, host, port, sizeof(host)))
+	if (split(gateway, host, port, sizeof(host))) {
+		*why = "it is not HOST:PORT";
 		return -EINVAL;
+	}
 	ret = getaddrinfo(host, port, &hints, out);
 	if (ret == EAI_NONAME) {
 		hints.ai_flags = AI_NUMERICSERV | AI_ADDRCONFIG;
@@ -269,6 +278,22 @@ static int start_connect(const struct addrinfo *ai)
 	return ret;
 }
 
+/* A name may stand for addresses of which some do not answer, so each attempt
+ * is made at the next. */
+static const struct addrinfo *choose(struct link *l,
+				     const struct addrinfo *list)
+{
+	const struct addrinfo *ai;
+	unsigned count = 0, left;
+
+	for (ai = list; ai; ai = ai->ai_next)
+		count++;
+	left = l->turn++ % count;
+	for (ai = list; left; left--)
+		ai = ai->ai_next;
+	return ai;
+}
+
 void link_connect(struct link *l)
 {
 	struct addrinfo *ai;
@@ -280,7 +305,7 @@ void link_connect(struct link *l)
 		fail_later(l, why);
 		return;
 	}
-	fd = start_connect(ai);
+	fd = start_connect(choose(l, ai));
 	freeaddrinfo(ai);
 	if (fd < 0) {
 		fail_later(l, strerror(-fd));

@@ -27,8 +27,9 @@ struct link *link_new(struct ev_loop *loop, const char *gateway,
 		      const struct tls *tls, const struct link_handler *h);
 /* -EINVAL with a line for the operator: gateway is not HOST:PORT */
 int link_check_gateway(const char *gateway, char *err, unsigned err_size);
-/* A name is resolved now, which blocks; an address is not. Never calls closed()
- * from within. */
+/* A name is resolved now, which blocks; an address is not. Of several addresses
+ * each attempt takes the next, after one that worked the same. Never calls
+ * closed() from within. */
 void link_connect(struct link *l);
 void link_send(struct link *l, const struct message *m);
 /* Reads what has arrived, before somebody calls the gateway dead. */
