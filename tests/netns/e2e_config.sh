@@ -41,8 +41,12 @@ check "overlapping port ranges are found" complains ':[0-9]+: .*overlap'
 cp "$LAB_DIR/halod.conf" "$LAB_DIR/other.conf"
 check "a second halod on the same sockets is refused" start_says 'halod'
 other_conf
-check "a queue number in use is told" start_says 'queue'
-other_conf 's|/other.db|/no/such/dir/other.db|; s|nfqueue|null|'
+case $HALO_PLANE in
+nft) taken='NFLOG [0-9]+ is taken' ;;
+*) taken=queue ;;
+esac
+check "a number in use is told: $taken" start_says "$taken"
+other_conf 's|/other.db|/no/such/dir/other.db|; s|plane = .*|plane = "null";|'
 lab_exec gateway timeout 3 "$HALO_BUILD/halod" -c "$LAB_DIR/other.conf" \
 	>"$LAB_DIR/degraded.log" 2>&1
 check "a state directory that is not there is told" \
