@@ -172,7 +172,7 @@ static void on_quit(struct ev_loop *loop, ev_timer *timer, int events)
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: halo_load --vip A [--source A --sources N]\n"
+	fprintf(stderr, "usage: halo_load --vip A [--source A --sources N --home N]\n"
 			"       [--routes 24] [--browser 8001] [--app 9001]\n"
 			"       [--subscribers 200] [--interval MS] [--probes "
 			"PER_S]\n");
@@ -185,6 +185,7 @@ static int parse(struct load *l, int argc, char **argv)
 		{ "vip", required_argument, NULL, 'v' },
 		{ "source", required_argument, NULL, 's' },
 		{ "sources", required_argument, NULL, 'n' },
+		{ "home", required_argument, NULL, 'h' },
 		{ "routes", required_argument, NULL, 'r' },
 		{ "browser", required_argument, NULL, 'b' },
 		{ "app", required_argument, NULL, 'a' },
@@ -209,6 +210,9 @@ static int parse(struct load *l, int argc, char **argv)
 		case 'n':
 			t->sources = number;
 			break;
+		case 'h':
+			t->home = number;
+			break;
 		case 'r':
 			t->routes = number;
 			break;
@@ -231,9 +235,8 @@ static int parse(struct load *l, int argc, char **argv)
 			return -EINVAL;
 		}
 	}
-	return ok && t->vip.s_addr && t->routes && l->probes && l->interval_ms
-		       ? 0
-		       : -EINVAL;
+	ok &= t->vip.s_addr && t->routes && t->home <= t->sources;
+	return ok && l->probes && l->interval_ms ? 0 : -EINVAL;
 }
 
 static void allow_many_files(void)

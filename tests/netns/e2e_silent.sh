@@ -36,6 +36,11 @@ load_say end
 check "no newcomer was refused" incident silent-b '.connect_failed == 0'
 check "no newcomer waited for a retransmission" \
 	incident silent-b '.connect_max_ms < 2000'
+check "half of those told sit behind the home router" \
+	incident silent-b '.home_broken == 8'
+check "they are told as fast as the others" \
+	incident silent-b ".home_broken_last_ms > 0 and
+		.home_broken_last_ms - .broken_first_ms < 100 * $HALO_SLOW"
 check "its server still believes in them" [ -n "$(sleepers)" ]
 lab_link b up
 eventually "it returns, and waits" quarantined_or_back

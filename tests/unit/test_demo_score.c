@@ -113,7 +113,8 @@ static void an_incident_counts_from_its_beginning(void **state)
 	char line[1024] = "";
 
 	score_begin(sc, "cut", true, NS_PER_S);
-	score_broken(sc, NS_PER_S + 30 * NS_PER_MS);
+	score_broken(sc, true, NS_PER_S + 20 * NS_PER_MS);
+	score_broken(sc, false, NS_PER_S + 30 * NS_PER_MS);
 	score_back(sc, NS_PER_S + 30 * NS_PER_MS, NS_PER_S + 50 * NS_PER_MS);
 	/* opened before the cut: what it waited before does not count */
 	score_probe(sc, NS_PER_S - 5 * NS_PER_MS, NS_PER_S + 40 * NS_PER_MS,
@@ -121,6 +122,8 @@ static void an_incident_counts_from_its_beginning(void **state)
 	score_probe(sc, NS_PER_S, NS_PER_S + NS_PER_MS, false);
 	end_line(sc, 2 * NS_PER_S, line, sizeof(line));
 	assert_non_null(strstr(line, "\"broken_last_ms\":30.0"));
+	assert_non_null(strstr(line, "\"home_broken\":1"));
+	assert_non_null(strstr(line, "\"home_broken_last_ms\":20.0"));
 	assert_non_null(strstr(line, "\"back_last_ms\":50.0"));
 	assert_non_null(strstr(line, "\"gap_max_ms\":20.0"));
 	assert_non_null(strstr(line, "\"connect_max_ms\":40.0"));

@@ -14,8 +14,9 @@ struct incident {
 	char name[64];
 	bool forced;
 	uint64_t begin_ns, end_ns; /* TIME_NEVER: open */
-	unsigned broken, back, connects, failed, cut_short;
+	unsigned broken, home_broken, back, connects, failed, cut_short;
 	uint64_t broken_first_ns, broken_last_ns, back_last_ns;
+	uint64_t home_broken_last_ns;
 	uint64_t gap_ns, connect_ns;
 };
 
@@ -149,19 +150,21 @@ void score_end(struct score *sc, uint64_t now, FILE *out)
 	fprintf(out,
 		"{\"incident\":\"%s\",\"forced\":%s,\"broken\":%u,"
 		"\"broken_first_ms\":%.1f,\"broken_last_ms\":%.1f,"
+		"\"home_broken\":%u,\"home_broken_last_ms\":%.1f,"
 		"\"back\":%u,\"back_last_ms\":%.1f,\"gap_max_ms\":%.1f,"
 		"\"connects\":%u,\"connect_failed\":%u,"
 		"\"connect_max_ms\":%.1f,\"cut_short\":%u}\n",
 		i->name, i->forced ? "true" : "false", i->broken,
 		ms_since(i->broken_first_ns, i->begin_ns),
-		ms_since(i->broken_last_ns, i->begin_ns), i->back,
+		ms_since(i->broken_last_ns, i->begin_ns), i->home_broken,
+		ms_since(i->home_broken_last_ns, i->begin_ns), i->back,
 		ms_since(i->back_last_ns, i->begin_ns), ms_since(i->gap_ns, 0),
 		i->connects, i->failed, ms_since(i->connect_ns, 0),
 		i->cut_short);
 	fflush(out);
 }
 
-void score_broken(struct score *sc, uint64_t now)
+void score_broken(struct score *sc, bool home, uint64_t now)
 {
 	struct incident *i = open_incident(sc);
 
@@ -170,6 +173,10 @@ void score_broken(struct score *sc, uint64_t now)
 	if (!i->broken++)
 		i->broken_first_ns = now;
 	i->broken_last_ns = now;
+	if (home) {
+		i->home_broken++;
+		i->home_broken_last_ns = now;
+	}
 }
 
 void score_back(struct score *sc, uint64_t broken_ns, uint64_t now)

@@ -45,8 +45,9 @@ int score_begin(struct score *sc, const char *name, bool forced, uint64_t now);
 /* One line of JSON about the incident; nothing when none is open. */
 void score_end(struct score *sc, uint64_t now, FILE *out);
 
-/* A subscriber's connection ended, or one is up again after that. */
-void score_broken(struct score *sc, uint64_t now);
+/* A subscriber's connection ended (home: that of one behind the home router),
+ * or one is up again after that. */
+void score_broken(struct score *sc, bool home, uint64_t now);
 void score_back(struct score *sc, uint64_t broken_ns, uint64_t now);
 /* A new connection from nowhere: opened, and how it went. */
 void score_probe(struct score *sc, uint64_t opened_ns, uint64_t up_ns, bool ok);

@@ -22,9 +22,15 @@ struct target {
 	struct in_addr vip;
 	struct in_addr source; /* first of … */
 	unsigned sources;      /* … so many in a row; 0: the kernel chooses */
+	unsigned home;	       /* the last of them are behind the home router */
 	unsigned routes;
 	uint16_t browser, app; /* ports of route 1 */
 };
+
+static inline bool target_is_home(const struct target *t, unsigned who)
+{
+	return t->sources && who % t->sources >= t->sources - t->home;
+}
 
 struct stream;
 

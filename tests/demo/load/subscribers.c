@@ -151,7 +151,9 @@ static void on_end(struct stream *s, int err)
 	}
 	if (sub->listening) {
 		sub->broken_ns = now_ns();
-		score_broken(sub->all->score, sub->broken_ns);
+		score_broken(sub->all->score,
+			     target_is_home(sub->all->target, sub->who),
+			     sub->broken_ns);
 	}
 	set_listening(sub, false);
 	if (stream_is_open(other(sub))) {
