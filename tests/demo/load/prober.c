@@ -54,7 +54,12 @@ static size_t on_data(struct stream *s, const char *bytes, size_t len)
 
 static void on_end(struct stream *s, int err)
 {
-	settle(s->owner);
+	struct probe *probe = s->owner;
+
+	/* Before a connection is established, a reset is ECONNREFUSED. */
+	if (err == ECONNRESET && !probe->up_ns)
+		probe->up_ns = now_ns();
+	settle(probe);
 }
 
 static const struct stream_handler handler = { on_up, on_data, on_end };
