@@ -135,6 +135,12 @@ static void all_errors_of_a_configuration_are_told(void **state)
 	assert_true(said("\"line\":2,\"level\":\"error\""));
 }
 
+static void output_that_cannot_be_written_is_a_failure(void **state)
+{
+	assert_int_equal(run("--version >/dev/full"), 1);
+	assert_int_equal(run("help >/dev/full"), 1);
+}
+
 static void the_version_is_told(void **state)
 {
 	assert_int_equal(run("--version"), 0);
@@ -163,6 +169,7 @@ int main(void)
 		T(a_key_that_is_not_there_is_not_found),
 		T(the_configuration_says_where_keys_are),
 		T(all_errors_of_a_configuration_are_told),
+		T(output_that_cannot_be_written_is_a_failure),
 		T(the_version_is_told),
 	};
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* haloctl: what stands before and between the words of a command. */
 #include <locale.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -65,6 +66,17 @@ static int run(struct haloctl *ctl, int argc, char **argv)
 	return command_run(ctl, n, argv);
 }
 
+/* An error of an earlier write has no errno any more. */
+static int finish_output(void)
+{
+	bool failed = ferror(stdout);
+
+	if (!fflush(stdout) && !failed)
+		return HALOCTL_OK;
+	fputs("haloctl: cannot write all of the output\n", stderr);
+	return HALOCTL_FAILED;
+}
+
 int main(int argc, char **argv)
 {
 	struct haloctl ctl = {
@@ -77,9 +89,5 @@ int main(int argc, char **argv)
 
 	setlocale(LC_ALL, "");
 	ret = run(&ctl, argc, argv);
-	if (fflush(stdout) && ret == HALOCTL_OK) {
-		perror("haloctl: cannot write");
-		ret = HALOCTL_FAILED;
-	}
-	return ret;
+	return ret == HALOCTL_OK ? finish_output() : ret;
 }

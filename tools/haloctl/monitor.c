@@ -29,8 +29,9 @@ static int follow(struct haloctl *ctl, struct client *client)
 		if (err)
 			return err;
 		history_print(ctl, event);
-		fflush(ctl->out);
 		json_decref(event);
+		if (fflush(ctl->out)) /* nobody reads: main() tells */
+			return HALOCTL_OK;
 	}
 }
 
