@@ -20,6 +20,8 @@
 #define SOCKET_BUFFER  (16 << 20)
 #define VERDICTS_MAX   256 /* in one message to the kernel */
 #define VERDICTS_BYTES (256 << 10)
+/* Packets without a verdict for want of memory: more than fit in a batch. */
+#define OWED_MAX       (VERDICTS_MAX / 2)
 #define ACK_TIMEOUT_MS 1000
 #define NO_ACK_YET     1
 #define CONFIG_SEQ     1 /* verdicts have 0 */
@@ -46,6 +48,10 @@ struct nfq {
 	size_t out_bytes;
 	size_t copied; /* of copies[] */
 	struct verdict_head heads[VERDICTS_MAX];
+	uint32_t ids[VERDICTS_MAX];
+	unsigned first_iov[VERDICTS_MAX + 1]; /* the verdict's, of out[] */
+	unsigned n_owed;
+	uint32_t owed[OWED_MAX]; /* packets to drop, when there is memory */
 	struct iovec out[VERDICTS_MAX * 3]; /* head, payload, padding */
 	uint8_t copies[PACKET_MAX + 1];
 };
@@ -255,11 +261,14 @@ static void add_iov(struct nfq *q, const void *data, size_t len)
  * right behind. */
 static void put_head(struct nfq *q, uint32_t id, int verdict, uint32_t len)
 {
-	char *buf = q->heads[q->n_verdicts++].bytes;
+	unsigned i = q->n_verdicts++;
+	char *buf = q->heads[i].bytes;
 	struct nlmsghdr *nlh = nfq_nlmsg_put(buf, NFQNL_MSG_VERDICT, q->queue);
 	struct nlattr *attr;
 	size_t head_len;
 
+	q->ids[i] = id;
+	q->first_iov[i] = q->n_out;
 	nfq_nlmsg_verdict_put(nlh, (int)id, verdict);
 	if (len) {
 		attr = mnl_nlmsg_get_payload_tail(nlh);
@@ -323,20 +332,65 @@ void nfq_rewrite_copied(struct nfq *q, uint32_t id, const uint8_t *data,
 	nfq_rewrite(q, id, copy, len);
 }
 
-void nfq_flush(struct nfq *q)
+/* Verdicts from first up to end, in one message. */
+static bool send_verdicts(struct nfq *q, unsigned first, unsigned end)
 {
 	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
+	unsigned from = q->first_iov[first];
 	struct msghdr msg = { .msg_name = &kernel,
 			      .msg_namelen = sizeof(kernel),
-			      .msg_iov = q->out,
-			      .msg_iovlen = q->n_out };
+			      .msg_iov = q->out + from,
+			      .msg_iovlen = q->first_iov[end] - from };
+	ssize_t sent;
 
-	if (q->n_verdicts && sendmsg(nfq_poll_fd(q), &msg, 0) < 0)
-		q->stats.failed += q->n_verdicts;
+	do
+		sent = sendmsg(nfq_poll_fd(q), &msg, 0);
+	while (sent < 0 && errno == EINTR);
+	return sent >= 0;
+}
+
+static void forget_verdicts(struct nfq *q)
+{
 	q->n_verdicts = 0;
 	q->n_out = 0;
 	q->out_bytes = 0;
 	q->copied = 0;
+}
+
+/* Its data is not ours for longer: all that can be said later is "drop". */
+static void owe(struct nfq *q, uint32_t id)
+{
+	q->stats.failed++;
+	if (q->n_owed < OWED_MAX)
+		q->owed[q->n_owed++] = id;
+}
+
+/* The kernel had no memory for all of them at once. */
+static void send_one_by_one(struct nfq *q)
+{
+	for (unsigned i = 0; i < q->n_verdicts; i++)
+		if (!send_verdicts(q, i, i + 1))
+			owe(q, q->ids[i]);
+}
+
+static void send_owed(struct nfq *q)
+{
+	for (unsigned i = 0; i < q->n_owed; i++)
+		put_head(q, q->owed[i], NF_DROP, 0);
+	q->first_iov[q->n_verdicts] = q->n_out;
+	if (send_verdicts(q, 0, q->n_verdicts))
+		q->n_owed = 0;
+	forget_verdicts(q);
+}
+
+void nfq_flush(struct nfq *q)
+{
+	q->first_iov[q->n_verdicts] = q->n_out;
+	if (q->n_verdicts && !send_verdicts(q, 0, q->n_verdicts))
+		send_one_by_one(q);
+	forget_verdicts(q);
+	if (q->n_owed)
+		send_owed(q);
 }
 
 struct nfq_stats nfq_stats(const struct nfq *q)

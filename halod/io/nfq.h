@@ -46,6 +46,8 @@ void nfq_rewrite(struct nfq *q, uint32_t id, const uint8_t *data, uint32_t len);
 /* For data that does not live until the flush. */
 void nfq_rewrite_copied(struct nfq *q, uint32_t id, const uint8_t *data,
 			uint32_t len);
+/* What the kernel has no memory for is dropped, by this flush or a later one:
+ * call it now and then even when there is nothing to say. */
 void nfq_flush(struct nfq *q);
 
 struct nfq_stats {
