@@ -317,20 +317,33 @@ static int dump(const struct nlmsghdr *request, mnl_cb_t cb, void *arg)
 	return err;
 }
 
-static int count_rule(const struct nlmsghdr *nlh, void *arg)
+/* FNV-1a, 64 bits: tells accidents apart, not attacks. */
+static uint64_t hash(const void *data, size_t len, uint64_t seed)
 {
-	int *count = arg;
+	const uint8_t *bytes = data;
+	uint64_t h = seed ^ 0xcbf29ce484222325;
 
-	++*count;
+	for (size_t i = 0; i < len; i++)
+		h = (h ^ bytes[i]) * 0x100000001b3;
+	return h;
+}
+
+static int sum_rule(const struct nlmsghdr *nlh, void *arg)
+{
+	uint64_t *sum = arg;
+
+	*sum += hash(mnl_nlmsg_get_payload(nlh), mnl_nlmsg_get_payload_len(nlh),
+		     nlh->nlmsg_type);
 	return MNL_CB_OK;
 }
 
-int nft_count_rules(const char *table)
+int nft_sum_rules(const char *table, uint64_t *sum)
 {
 	char buf[MESSAGE_MAX];
 	struct nftnl_rule *r = nftnl_rule_alloc();
 	struct nlmsghdr *nlh;
-	int count = 0, err;
+	uint64_t rules = 0;
+	int err;
 
 	if (!r)
 		return -ENOMEM;
@@ -339,10 +352,60 @@ int nft_count_rules(const char *table)
 	nftnl_rule_set_str(r, NFTNL_RULE_TABLE, table);
 	nftnl_rule_nlmsg_build_payload(nlh, r);
 	nftnl_rule_free(r);
-	err = dump(nlh, count_rule, &count);
-	if (err)
-		return err;
-	return count ? count : -ENOENT;
+	err = dump(nlh, sum_rule, &rules);
+	if (!err && !rules)
+		err = -ENOENT;
+	if (!err)
+		*sum += rules;
+	return err;
+}
+
+struct element_sum {
+	uint64_t sum, seed; /* seed: the set */
+};
+
+static int sum_element(struct nftnl_set_elem *e, void *arg)
+{
+	struct element_sum *s = arg;
+	uint32_t len;
+	const void *key = nftnl_set_elem_get(e, NFTNL_SET_ELEM_KEY, &len);
+
+	if (key)
+		s->sum += hash(key, len, s->seed);
+	return 0;
+}
+
+static int sum_elements(const struct nlmsghdr *nlh, void *arg)
+{
+	struct nftnl_set *s = nftnl_set_alloc();
+
+	if (!s)
+		return MNL_CB_ERROR;
+	if (!nftnl_set_elems_nlmsg_parse(nlh, s))
+		nftnl_set_elem_foreach(s, sum_element, arg);
+	nftnl_set_free(s);
+	return MNL_CB_OK;
+}
+
+int nft_sum_elements(const char *table, const char *set, uint64_t *sum)
+{
+	char buf[MESSAGE_MAX];
+	struct nft_batch names = { .table = table };
+	struct element_sum of = { .seed = hash(set, strlen(set), 0) };
+	struct nftnl_set *s = named_set(&names, set);
+	struct nlmsghdr *nlh;
+	int err;
+
+	if (!s)
+		return -ENOMEM;
+	nlh = nftnl_nlmsg_build_hdr(buf, NFT_MSG_GETSETELEM, NFPROTO_INET,
+				    NLM_F_DUMP, DUMP_SEQ);
+	nftnl_set_elems_nlmsg_build_payload(nlh, s);
+	nftnl_set_free(s);
+	err = dump(nlh, sum_elements, &of);
+	if (!err)
+		*sum += of.sum;
+	return err;
 }
 
 static const char *family_name(uint32_t family)

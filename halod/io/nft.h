@@ -37,8 +37,11 @@ void nft_insert_xt_queue(struct nft_batch *b, const char *chain,
 /* 0 or the first -errno. Blocks while the kernel works. */
 int nft_commit(struct nft_batch *b);
 
-/* How many rules the table has; -ENOENT: no such table; else -errno. */
-int nft_count_rules(const char *table);
+/* Adds a number for each rule (equal ones at another place or time differ) or
+ * element to *sum; their order does not matter. -ENOENT: there are no rules, no
+ * such set. */
+int nft_sum_rules(const char *table, uint64_t *sum);
+int nft_sum_elements(const char *table, const char *set, uint64_t *sum);
 
 /* A chain that hangs on a hook, whosever it is. Strings are borrowed. */
 struct nft_base_chain {

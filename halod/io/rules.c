@@ -10,7 +10,6 @@
 
 #include "io/nft.h"
 
-#define TABLE	       "halod"
 #define PROBE_TABLE    "halod_probe"
 #define CHAIN_NAME_MAX 24
 
@@ -211,7 +210,7 @@ static void put_postrouting(FILE *f, const struct rules_conf *c)
 
 static void put_table(FILE *f, const struct rules_conf *c)
 {
-	fputs("table inet " TABLE " {\n", f);
+	fputs("table inet " RULES_TABLE " {\n", f);
 	for (unsigned i = 0; i < FAMILIES; i++)
 		put_sets(f, &families[i]);
 	for (unsigned i = 0; i < c->workers; i++)
@@ -233,7 +232,9 @@ static char *text_after(const char *first, const struct rules_conf *c)
 
 	if (!f)
 		return NULL;
-	fprintf(f, "add table inet " TABLE "\n%s table inet " TABLE "\n",
+	fprintf(f,
+		"add table inet " RULES_TABLE "\n%s table inet " RULES_TABLE
+		"\n",
 		first);
 	put_table(f, c);
 	failed = ferror(f);
@@ -332,7 +333,7 @@ static int insert_xt_queues(const struct rules_conf *c, char *err,
 	struct nft_batch b;
 	int ret;
 
-	nft_batch_init(&b, TABLE);
+	nft_batch_init(&b, RULES_TABLE);
 	for (unsigned i = 0; i < c->workers; i++) {
 		snprintf(chain, sizeof(chain), "worker%u", i);
 		nft_insert_xt_queue(&b, chain, (uint16_t)(c->queue + i));
@@ -370,7 +371,8 @@ int rules_write(const struct rules_conf *c, char *err, unsigned err_size)
 
 int rules_remove(char *err, unsigned err_size)
 {
-	return run("add table inet " TABLE "\ndelete table inet " TABLE "\n",
+	return run("add table inet " RULES_TABLE
+		   "\ndelete table inet " RULES_TABLE "\n",
 		   err, err_size);
 }
 
@@ -392,7 +394,7 @@ int rules_change_nodes(const struct rules_nodes *n)
 	unsigned n_remove = n->replace ? 0 : n->n_remove;
 	struct nft_batch b;
 
-	nft_batch_init(&b, TABLE);
+	nft_batch_init(&b, RULES_TABLE);
 	if (n->replace)
 		flush_nodes(&b);
 	for (unsigned i = 0; i < n_remove; i++) {
@@ -410,7 +412,18 @@ int rules_change_nodes(const struct rules_nodes *n)
 	return nft_commit(&b);
 }
 
-int rules_count(void)
+int rules_fingerprint(uint64_t *out)
 {
-	return nft_count_rules(TABLE);
+	uint64_t sum = 0;
+	int err = nft_sum_rules(RULES_TABLE, &sum);
+
+	for (unsigned i = 0; i < FAMILIES && !err; i++) {
+		err = nft_sum_elements(RULES_TABLE, families[i].set, &sum);
+		if (!err)
+			err = nft_sum_elements(RULES_TABLE,
+					       families[i].inner_set, &sum);
+	}
+	if (!err)
+		*out = sum;
+	return err;
 }

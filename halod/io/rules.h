@@ -17,6 +17,8 @@
 #include "base/addr.h"
 #include "packet/engine.h"
 
+#define RULES_TABLE "halod"
+
 enum rules_queue {
 	RULES_NFT_QUEUE, /* nft's queue statement */
 	RULES_XT_QUEUE,	 /* xtables' NFQUEUE target by nft_compat */
@@ -55,8 +57,8 @@ struct rules_nodes {
  * -errno. */
 int rules_change_nodes(const struct rules_nodes *n);
 
-/* How many rules are there now: changes when somebody meddles. -ENOENT: the
- * table is gone. */
-int rules_count(void);
+/* Of all rules, told apart from equal ones that replaced them, and of all
+ * nodes: differs when somebody has meddled. -ENOENT: the table is gone. */
+int rules_fingerprint(uint64_t *out);
 
 #endif

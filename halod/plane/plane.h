@@ -45,6 +45,7 @@ struct plane_stats {
 	struct engine_stats engine; /* summed over workers */
 	uint64_t queued, lost_queue, lost_socket, batches;
 	uint64_t truncated; /* came not whole from the kernel, dropped */
+	uint64_t failed;    /* verdicts the kernel would not take */
 	unsigned workers;
 	char detail[240]; /* what the kernel offers, and what it lacks */
 };

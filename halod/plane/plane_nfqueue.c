@@ -16,7 +16,7 @@
 #include "base/units.h"
 #include "io/clock.h"
 #include "io/nfq.h"
-#include "io/nft_watch.h"
+#include "io/nft_foreign.h"
 #include "io/rules.h"
 #include "plane/ends.h"
 #include "plane/event_queue.h"
@@ -28,8 +28,10 @@
 struct plane {
 	struct engine_conf engine; /* what each worker has */
 	struct rules_conf rules;
-	int n_rules;		/* as written; else somebody has meddled */
-	int watch_fd, event_fd; /* event_fd: of events and watch_fd */
+	uint64_t written;	  /* what the kernel has, as we left it */
+	struct nft_foreign watch; /* of our changes as well */
+	bool meddled;		  /* by others; to be repaired */
+	int event_fd;		  /* of events and watch */
 	struct known_nodes nodes;
 	struct event_queue events;
 	struct ends ends;
@@ -118,10 +120,8 @@ static int watch(int epoll_fd, int fd)
 
 static void close_events(struct plane *p)
 {
-	if (p->watch_fd >= 0)
-		close(p->watch_fd);
-	if (p->event_fd >= 0)
-		close(p->event_fd);
+	close(p->event_fd);
+	nft_foreign_fini(&p->watch);
 	event_queue_fini(&p->events);
 }
 
@@ -131,19 +131,42 @@ static int open_events(struct plane *p)
 
 	if (err)
 		return err;
-	p->watch_fd = nft_watch_open();
-	p->event_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (p->watch_fd < 0)
-		err = p->watch_fd;
-	else if (p->event_fd < 0)
-		err = -errno;
-	if (!err)
-		err = watch(p->event_fd, p->events.fd);
-	if (!err)
-		err = watch(p->event_fd, p->watch_fd);
+	err = nft_foreign_init(&p->watch, RULES_TABLE);
 	if (err)
-		close_events(p);
+		goto err_events;
+	p->event_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (p->event_fd < 0) {
+		err = -errno;
+		goto err_watch;
+	}
+	err = watch(p->event_fd, p->events.fd);
+	if (!err)
+		err = watch(p->event_fd, nft_foreign_fd(&p->watch));
+	if (!err)
+		return 0;
+	close(p->event_fd);
+err_watch:
+	nft_foreign_fini(&p->watch);
+err_events:
+	event_queue_fini(&p->events);
 	return err;
+}
+
+/* After each change of ours. Once read, its notifications do not make us look
+ * again; what others do from here on rings. */
+static void remember_written(struct plane *p)
+{
+	nft_foreign_drain(&p->watch);
+	if (rules_fingerprint(&p->written))
+		p->written = 0;
+}
+
+static bool has_drifted(struct plane *p)
+{
+	uint64_t now;
+
+	return nft_foreign_drain(&p->watch) &&
+	       (rules_fingerprint(&now) || now != p->written);
 }
 
 static int write_rules(struct plane *p, char *err, unsigned err_size)
@@ -151,7 +174,7 @@ static int write_rules(struct plane *p, char *err, unsigned err_size)
 	int ret = rules_write(&p->rules, err, err_size);
 
 	if (!ret)
-		p->n_rules = rules_count();
+		remember_written(p);
 	return ret;
 }
 
@@ -218,6 +241,19 @@ static void set_table(struct worker *w, uint64_t now_ns, void *arg)
 	worker_set_table(w, arg);
 }
 
+/* Looks first: what others did would be taken for ours afterwards. */
+static int update_nodes(struct plane *p, const struct table *to)
+{
+	int err;
+
+	p->meddled |= has_drifted(p);
+	err = known_nodes_update(&p->nodes, to, clock_monotonic_ns());
+	remember_written(p);
+	if (p->meddled)
+		event_queue_wake(&p->events);
+	return err;
+}
+
 /* The kernel must know a node before packets go there, or its first answers
  * would pass unseen. */
 static int nfqueue_apply(struct plane *p, const struct table_diff *diff)
@@ -225,8 +261,7 @@ static int nfqueue_apply(struct plane *p, const struct table_diff *diff)
 	int err = 0;
 
 	if (diff->n_seats || !p->nodes.written)
-		err = known_nodes_update(&p->nodes, diff->to,
-					 clock_monotonic_ns());
+		err = update_nodes(p, diff->to);
 	if (!err)
 		on_all_workers(p, set_table, diff->to);
 	return err;
@@ -317,6 +352,7 @@ static void collect_stats(struct worker *w, uint64_t now_ns, void *arg)
 	sum->queued += q.packets;
 	sum->batches += q.batches;
 	sum->truncated += q.truncated;
+	sum->failed += q.failed;
 }
 
 static void collect_losses(struct plane *p, struct plane_stats *sum)
@@ -364,18 +400,20 @@ static bool next_end(struct plane *p, struct plane_event *out)
 	return ends_next(&p->ends, done, resets, out);
 }
 
-/* Somebody's `nft flush ruleset` takes our table along. */
+/* Somebody's `nft flush ruleset` takes our table along; others edit it. */
 static bool next_drift(struct plane *p, struct plane_event *out)
 {
 	char err[128] = "";
 
-	if (!nft_watch_changed(p->watch_fd) || rules_count() == p->n_rules)
+	if (!has_drifted(p) && !p->meddled)
 		return false;
+	p->meddled = false;
 	*out = (struct plane_event){ .type = PLANE_DRIFT };
 	if (write_rules(p, err, sizeof(err)))
 		log_error("rules not repaired", "error=\"%s\"", err);
 	else
 		out->ok = !known_nodes_rewrite(&p->nodes);
+	remember_written(p);
 	return true;
 }
 
@@ -395,7 +433,10 @@ static void nfqueue_close(struct plane *p, bool flush)
 	char err[128];
 
 	if (flush && rules_remove(err, sizeof(err)))
-		log_error("rules not removed", "error=\"%s\"", err);
+		log_error("rules not removed",
+			  "error=\"%s\" remedy=\"nft delete table "
+			  "inet " RULES_TABLE "\"",
+			  err);
 	free_workers(p);
 	close_events(p);
 	known_nodes_fini(&p->nodes);

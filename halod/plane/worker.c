@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "plane/worker.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <linux/netfilter.h>
 #include <poll.h>
@@ -324,6 +325,7 @@ void worker_free(struct worker *w)
 void worker_post(struct worker *w, worker_fn fn, void *arg)
 {
 	pthread_mutex_lock(&w->lock);
+	assert(!w->fn);
 	w->fn = fn;
 	w->arg = arg;
 	pthread_mutex_unlock(&w->lock);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Opens a plane (HALO_PLANE, else nfqueue) on a table of its own and does what
- * its standard input says, a line a command; answers and events come out a line each, with
- * CLOCK_MONOTONIC microseconds first.
+ * its standard input says, a line a command; answers and events come out a line
+ * each, with CLOCK_MONOTONIC microseconds first.
  *
  * plane_driver ROUTES VIP4 VIP6 WORKERS QUEUE [relearn]
  *   doors: tcp 8001…, udp 7001…
@@ -165,9 +165,10 @@ static void do_stats(struct driver *d, const char *args)
 			say("count %s %" PRIu64, engine_reason_name(i),
 			    s.engine.count[i]);
 	say("stats queued=%" PRIu64 " batches=%" PRIu64 " lost=%" PRIu64
-	    " truncated=%" PRIu64 " workers=%u flows=%" PRIu64 " by=%s",
+	    " truncated=%" PRIu64 " failed=%" PRIu64
+	    " workers=%u flows=%" PRIu64 " by=%s",
 	    s.queued, s.batches, s.lost_queue + s.lost_socket, s.truncated,
-	    s.workers, s.engine.flows, s.detail);
+	    s.failed, s.workers, s.engine.flows, s.detail);
 }
 
 static void do_quit(struct driver *d, const char *args)

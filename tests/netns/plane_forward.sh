@@ -124,6 +124,22 @@ untracked() {
 	not grep -q 'dport=80[0-2]' <(lab_exec gateway conntrack -L 2>/dev/null)
 }
 
+nodes_table() {
+	lab_exec gateway nft list table inet halod 2>/dev/null
+}
+drifts() { grep -c 'event drift .* ok=1' "$LAB_DIR/driver.log"; }
+# meddle COMMAND…: nft's; succeeds when it was noticed
+meddle() {
+	local before
+	before=$(drifts)
+	lab_exec gateway nft "$@" || return
+	lab_wait "$SOON" heard driver 'event drift .* ok=1' $((before + 1))
+}
+mark_rule() {
+	lab_exec gateway nft -a list chain inet halod output 2>/dev/null |
+		awk '/meta mark/ { print $NF }'
+}
+
 if [ "$(id -u)" -ne 0 ]; then
 	echo "skip - plane_forward: needs root for namespaces"
 	echo "0 passed, 0 failed, 1 skipped"
@@ -232,9 +248,27 @@ check "connections survive a crash" \
 hang_up lasting
 hang_up lasting6
 
-lab_exec gateway nft flush ruleset
+check "changes of its own were no news" not heard driver 'event drift'
+check "a node that somebody adds is noticed" \
+	meddle add element inet halod nodes4 '{ 198.18.77.7 }'
+check "and forgotten" not grep -q 198.18.77.7 <(nodes_table)
+check "a node that somebody removes is noticed" \
+	meddle delete element inet halod nodes4 "{ $(lab_addr a) }"
+check "and known again" grep -q "$(lab_addr a)" <(nodes_table)
+check "a rule that somebody replaces is noticed" meddle replace rule \
+	inet halod output handle "$(mark_rule)" meta mark 0x1 notrack
+check "and is as before" grep -q 'mark 0x48616c6f notrack' <(nodes_table)
+before=$(drifts)
+lab_exec gateway nft 'add table inet other
+	add set inet other s { type ipv4_addr; }
+	add element inet other s { 198.18.77.7 }
+	add chain inet other c
+	add rule inet other c counter'
+order node 3 13 198.18.77.8 fd00:198:18::77:8 && order apply
+check "neither tables of others nor a new node are drift" \
+	test "$(drifts)" -eq "$before"
 check "rules that were flushed are noticed and written again" \
-	lab_wait "$SOON" heard driver 'event drift .* ok=1'
+	meddle flush ruleset
 check "and doors lead to nodes again" every_door "$VIP"
 check "also over IPv6, with the nodes known again" every_door "$VIP6"
 
