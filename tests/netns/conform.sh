@@ -8,6 +8,12 @@
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/nft_lib.sh"
 
+# A slow guest needs 150 s for six steps: there it is run with STEPS alone.
+if [ "$HALO_SLOW" -gt 1 ] && [ -z "${STEPS:-}" ]; then
+	skip "the planes give the same answers" "slow machine, STEPS not given"
+	lab_down
+	exit 0
+fi
 readonly SEED=${SEED:-$((SRANDOM % 32768))} STEPS=${STEPS:-6}
 readonly ANSWERED='(greeted [ab]|reset|closed|failed .*)'
 
