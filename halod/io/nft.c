@@ -144,7 +144,7 @@ union xt_queue_info {
 	uint64_t align;
 };
 
-static struct nftnl_expr *xt_queue_target(uint16_t queue)
+static struct nftnl_expr *xt_queue_target(uint16_t queue, bool bypass)
 {
 	struct nftnl_expr *e = nftnl_expr_alloc("target");
 	union xt_queue_info *info = calloc(1, sizeof(*info));
@@ -157,6 +157,7 @@ static struct nftnl_expr *xt_queue_target(uint16_t queue)
 	}
 	info->v3.queuenum = queue;
 	info->v3.queues_total = 1;
+	info->v3.flags = bypass ? NFQ_FLAG_BYPASS : 0;
 	nftnl_expr_set_str(e, NFTNL_EXPR_TG_NAME, "NFQUEUE");
 	nftnl_expr_set_u32(e, NFTNL_EXPR_TG_REV, 3);
 	/* takes info over */
@@ -165,14 +166,14 @@ static struct nftnl_expr *xt_queue_target(uint16_t queue)
 }
 
 static struct nftnl_rule *xt_queue_rule(const char *table, const char *chain,
-					uint16_t queue)
+					uint16_t queue, bool bypass)
 {
 	struct nftnl_rule *r = nftnl_rule_alloc();
 	struct nftnl_expr *e;
 
 	if (!r)
 		return NULL;
-	e = xt_queue_target(queue);
+	e = xt_queue_target(queue, bypass);
 	if (!e) {
 		nftnl_rule_free(r);
 		return NULL;
@@ -183,9 +184,10 @@ static struct nftnl_rule *xt_queue_rule(const char *table, const char *chain,
 	return r;
 }
 
-void nft_insert_xt_queue(struct nft_batch *b, const char *chain, uint16_t queue)
+void nft_insert_xt_queue(struct nft_batch *b, const char *chain, uint16_t queue,
+			 bool bypass)
 {
-	struct nftnl_rule *r = xt_queue_rule(b->table, chain, queue);
+	struct nftnl_rule *r = xt_queue_rule(b->table, chain, queue, bypass);
 	struct nlmsghdr *nlh;
 
 	if (!r) {

@@ -30,9 +30,10 @@ void nft_set_flush(struct nft_batch *b, const char *set);
 void nft_set_add(struct nft_batch *b, const char *set, const struct addr *key);
 void nft_set_remove(struct nft_batch *b, const char *set,
 		    const struct addr *key);
-/* xtables' NFQUEUE (revision 3) as the chain's first rule. */
-void nft_insert_xt_queue(struct nft_batch *b, const char *chain,
-			 uint16_t queue);
+/* xtables' NFQUEUE (revision 3) as the chain's first rule. bypass: while nobody
+ * has the queue, packets pass instead of being dropped. */
+void nft_insert_xt_queue(struct nft_batch *b, const char *chain, uint16_t queue,
+			 bool bypass);
 
 /* 0 or the first -errno. Blocks while the kernel works. */
 int nft_commit(struct nft_batch *b);

@@ -300,7 +300,7 @@ static int probe_xt_queue(char *err, unsigned err_size)
 		return ret;
 	nft_batch_init(&b, PROBE_TABLE);
 	b.family = AF_INET;
-	nft_insert_xt_queue(&b, "c", 0);
+	nft_insert_xt_queue(&b, "c", 0, false);
 	ret = nft_commit(&b);
 	if (ret)
 		snprintf(err, err_size,
@@ -336,7 +336,7 @@ static int insert_xt_queues(const struct rules_conf *c, char *err,
 	nft_batch_init(&b, RULES_TABLE);
 	for (unsigned i = 0; i < c->workers; i++) {
 		snprintf(chain, sizeof(chain), "worker%u", i);
-		nft_insert_xt_queue(&b, chain, (uint16_t)(c->queue + i));
+		nft_insert_xt_queue(&b, chain, (uint16_t)(c->queue + i), false);
 	}
 	ret = nft_commit(&b);
 	if (ret)

@@ -55,21 +55,6 @@ static int refuse(int err, const char *what, uint16_t number, char *text,
 	return err;
 }
 
-/* The port is kept on the node: it says which route. */
-static void tell_refused(void *arg, uint16_t port)
-{
-	struct plane *p = arg;
-	struct plane_event ev = { .type = PLANE_REFUSED, .count = 1 };
-
-	for (unsigned f = 0; f < FAMILIES && !ev.route; f++) {
-		struct endpoint door = { p->engine.vip[f], port };
-
-		ev.route = engine_door(&p->engine, &door, IPPROTO_TCP).route;
-	}
-	if (ev.route)
-		event_queue_push(&p->events, &ev);
-}
-
 static int start_gate(struct plane *p, const struct plane_conf *conf, char *err,
 		      unsigned err_size)
 {
@@ -79,8 +64,9 @@ static int start_gate(struct plane *p, const struct plane_conf *conf, char *err,
 		.queue_len = conf->queue_len,
 		.realtime = conf->realtime,
 		.mark = MADE_MARK,
+		.replay = REPLAY_MARK,
 	};
-	int ret = plane_nft_syns_new(&p->syns, conf->queue, tell_refused, p);
+	int ret = plane_nft_syns_new(&p->syns, conf->queue);
 
 	if (ret)
 		return refuse(ret, "NFLOG", conf->queue, err, err_size);
@@ -123,6 +109,7 @@ static int open_table(struct plane *p, const struct plane_conf *conf, char *err,
 		return ret;
 	plane_nft_gate_set_port(p->gate, nft_txn_port(&p->table.txn));
 	plane_nft_gate_forget_drift(p->gate);
+	plane_nft_gate_set_table(p->gate, p->table.now);
 	return 0;
 }
 
@@ -144,6 +131,7 @@ static int nft_apply(struct plane *p, const struct table_diff *diff)
 	if (unowned)
 		plane_nft_gate_set_unowned(p->gate, true);
 	err = plane_nft_table_apply(&p->table, diff);
+	plane_nft_gate_set_table(p->gate, p->table.now);
 	if (!unowned || err)
 		plane_nft_gate_set_unowned(p->gate, p->table.unowned);
 	return err;
@@ -309,12 +297,16 @@ static void add_threads(struct plane *p, struct plane_stats *s)
 	plane_nft_gate_stats(p->gate, &gate);
 	plane_nft_ends_stats(p->ends, &ends);
 	s->queued = gate.queued;
-	s->engine.held = gate.waiting;
+	s->engine.held = gate.waiting + gate.refusals.waiting;
 	count[REASON_HELD] = gate.held;
 	count[REASON_RELEASED] = gate.released;
 	count[REASON_HELD_DUPLICATE] = gate.duplicates;
 	count[REASON_HELD_FULL] = gate.full;
 	count[REASON_UNOWNED] += gate.refused;
+	count[REASON_REFUSAL_HELD] = gate.refusals.held;
+	count[REASON_REFUSAL_PASSED] = gate.refusals.passed;
+	count[REASON_REFUSAL_AVERTED] = gate.refusals.averted;
+	count[REASON_REFUSAL_FULL] = gate.refusals.full;
 	count[REASON_REPLAYED] = ends.replayed;
 	count[REASON_RESET_CLIENT] = ends.told_clients;
 	count[REASON_RESET_NODE] = ends.told_nodes;

@@ -41,17 +41,19 @@ struct plane_nft_gate {
 	bool stop, unowned, drift;
 	uint32_t n_holding;
 	struct route_bits holding;
+	struct table *table; /* who serves; NULL: not known yet */
 	struct nft_foreign watch;
 
 	/* the thread's alone */
 	bool realtime;
 	struct nfq *nfq;
 	struct held *held;
+	struct plane_nft_refusals *refusals;
 	struct nft_txn txn;
 	struct rawsock raw;
 	uint32_t newest_id;
 	uint32_t ids[HOLD_TICKS]; /* the newest then; a ring */
-	uint64_t ticks, next_tick_ns, syns_rest_ns;
+	uint64_t ticks, next_tick_ns, syns_rest_ns, refusal_due_ns;
 
 	struct {
 		_Atomic uint64_t queued, held, released, duplicates, full,
@@ -77,6 +79,41 @@ static bool holds_any(struct plane_nft_gate *g)
 	yes = g->unowned || g->n_holding;
 	pthread_mutex_unlock(&g->lock);
 	return yes;
+}
+
+/* A reference; NULL: not known yet. */
+static struct table *who_serves(struct plane_nft_gate *g)
+{
+	struct table *t;
+
+	pthread_mutex_lock(&g->lock);
+	t = g->table ? table_get(g->table) : NULL;
+	pthread_mutex_unlock(&g->lock);
+	return t;
+}
+
+static bool take_refusal(struct plane_nft_gate *g, const struct nfq_packet *in,
+			 const struct parsed *at)
+{
+	struct table *now;
+	bool taken;
+
+	if (at->protocol != IPPROTO_TCP || !(at->flags & TCP_RST))
+		return false;
+	now = who_serves(g);
+	taken = plane_nft_refusals_take(g->refusals, in, at, now,
+					clock_monotonic_ns());
+	table_put(now);
+	return taken;
+}
+
+static void look_at_refusals(struct plane_nft_gate *g)
+{
+	struct table *now = who_serves(g);
+
+	plane_nft_refusals_look(g->refusals, now);
+	table_put(now);
+	nfq_flush(g->nfq);
 }
 
 static void hold(struct plane_nft_gate *g, const struct nfq_packet *in,
@@ -106,10 +143,13 @@ static void judge(struct plane_nft_gate *g, const struct nfq_packet *in)
 	struct parsed at;
 
 	g->newest_id = in->id;
-	if (!parse_packet(in->data, in->len, &at))
+	if (!parse_packet(in->data, in->len, &at)) {
+		if (take_refusal(g, in, &at))
+			return;
 		door = engine_door(g->engine,
 				   &(struct endpoint){ at.dst, at.dst_port },
 				   at.protocol);
+	}
 	if (door.found && waits(g, door.route))
 		hold(g, in, &at, door.route);
 	else
@@ -184,6 +224,8 @@ static void renew(struct plane_nft_gate *g)
 
 static void tick(struct plane_nft_gate *g, uint64_t now_ns)
 {
+	g->refusal_due_ns = plane_nft_refusals_expire(g->refusals, now_ns);
+	nfq_flush(g->nfq);
 	if (now_ns < g->next_tick_ns)
 		return;
 	g->next_tick_ns = now_ns + TICK_NS;
@@ -210,6 +252,8 @@ static int wait_ms(const struct plane_nft_gate *g, uint64_t now_ns)
 
 	if (g->syns_rest_ns > now_ns && g->syns_rest_ns < until)
 		until = g->syns_rest_ns;
+	if (g->refusal_due_ns < until)
+		until = g->refusal_due_ns;
 	return until <= now_ns ? 0 : (int)((until - now_ns) / NS_PER_MS) + 1;
 }
 
@@ -263,6 +307,7 @@ static void *work(void *arg)
 		if (fds[WAKE].revents) {
 			eventfd_read(g->wake_fd, &ignored);
 			release(g);
+			look_at_refusals(g);
 		}
 		if (fds[WATCH].revents)
 			look_for_drift(g);
@@ -279,6 +324,10 @@ static void *work(void *arg)
 static int open_all(struct plane_nft_gate *g,
 		    const struct plane_nft_gate_conf *conf)
 {
+	struct plane_nft_refusals_conf refusals = { .engine = conf->engine,
+						    .events = g->events,
+						    .syns = g->syns,
+						    .replay = conf->replay };
 	int err = nfq_new(&g->nfq, conf->queue, conf->queue_len);
 
 	if (err)
@@ -286,9 +335,13 @@ static int open_all(struct plane_nft_gate *g,
 	err = rawsock_init(&g->raw, conf->mark);
 	if (err)
 		goto err_nfq;
-	err = nft_txn_init(&g->txn, PLANE_NFT_TABLE);
+	refusals.nfq = g->nfq;
+	err = plane_nft_refusals_new(&g->refusals, &refusals);
 	if (err)
 		goto err_raw;
+	err = nft_txn_init(&g->txn, PLANE_NFT_TABLE);
+	if (err)
+		goto err_refusals;
 	err = nft_foreign_init(&g->watch, PLANE_NFT_TABLE);
 	if (err)
 		goto err_txn;
@@ -297,6 +350,8 @@ static int open_all(struct plane_nft_gate *g,
 
 err_txn:
 	nft_txn_fini(&g->txn);
+err_refusals:
+	plane_nft_refusals_free(g->refusals);
 err_raw:
 	rawsock_fini(&g->raw);
 err_nfq:
@@ -308,6 +363,7 @@ static void close_all(struct plane_nft_gate *g)
 {
 	nft_foreign_fini(&g->watch);
 	nft_txn_fini(&g->txn);
+	plane_nft_refusals_free(g->refusals);
 	rawsock_fini(&g->raw);
 	nfq_free(g->nfq);
 }
@@ -366,6 +422,7 @@ void plane_nft_gate_free(struct plane_nft_gate *g)
 	close_all(g);
 	close(g->wake_fd);
 	held_free(g->held);
+	table_put(g->table);
 	pthread_mutex_destroy(&g->lock);
 	free(g);
 }
@@ -406,6 +463,19 @@ void plane_nft_gate_set_unowned(struct plane_nft_gate *g, bool unowned)
 		eventfd_write(g->wake_fd, 1);
 }
 
+void plane_nft_gate_set_table(struct plane_nft_gate *g, struct table *now)
+{
+	struct table *former;
+
+	table_get(now);
+	pthread_mutex_lock(&g->lock);
+	former = g->table;
+	g->table = now;
+	pthread_mutex_unlock(&g->lock);
+	table_put(former);
+	eventfd_write(g->wake_fd, 1);
+}
+
 void plane_nft_gate_set_port(struct plane_nft_gate *g, uint32_t port)
 {
 	pthread_mutex_lock(&g->lock);
@@ -444,4 +514,5 @@ void plane_nft_gate_stats(struct plane_nft_gate *g,
 		.refused = g->count.refused,
 		.waiting = g->count.waiting,
 	};
+	plane_nft_refusals_stats(g->refusals, &out->refusals);
 }

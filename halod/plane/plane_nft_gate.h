@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The thread at the queue of held packets: new connections wait there until
- * their route is released, bounded in number and time. It also keeps the holds
+ * their route is released, bounded in number and time, and so do refusals while
+ * their node is looked at. It also keeps the holds
  * alive in the kernel, takes in copies of SYNs and watches for others that
  * change our table. It rewrites no packet: what is released is looked up by the
  * kernel.
@@ -14,6 +15,7 @@
 
 #include "plane/event_queue.h"
 #include "plane/plane.h"
+#include "plane/plane_nft_refusals.h"
 #include "plane/plane_nft_syns.h"
 
 struct plane_nft_gate;
@@ -23,12 +25,14 @@ struct plane_nft_gate_conf {
 	uint16_t queue;
 	unsigned queue_len;
 	bool realtime;
-	uint32_t mark; /* of the resets it makes */
+	uint32_t mark;	 /* of the resets it makes */
+	uint32_t replay; /* of SYNs that are sent again */
 };
 
 struct plane_nft_gate_stats {
 	uint64_t queued, held, released, duplicates, full, refused;
 	uint64_t waiting;
+	struct plane_nft_refusals_stats refusals;
 };
 
 /* Binds the queue and starts the thread. events, syns: borrowed. -EBUSY: the
@@ -45,6 +49,10 @@ void plane_nft_gate_hold(struct plane_nft_gate *g,
 			 const struct route_set *routes, bool on);
 /* No route has a node: all wait. */
 void plane_nft_gate_set_unowned(struct plane_nft_gate *g, bool unowned);
+
+/* Who serves, in the kernel as well: refused connections to other nodes go on
+ * to these. */
+void plane_nft_gate_set_table(struct plane_nft_gate *g, struct table *now);
 
 /* The netlink port whose changes of the table are our own, besides the
  * gate's. */

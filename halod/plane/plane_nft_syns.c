@@ -16,10 +16,7 @@
 #define DRAIN_MAX SYNS_MAX
 
 struct plane_nft_syns {
-	plane_nft_refused_fn refused;
-	void *arg;
 	pthread_mutex_t lock;  /* of all below */
-	uint16_t refused_port; /* in this drain; 0: none */
 	struct nflog *log;     /* NULL: this kernel has none */
 	struct journal *journal;
 	uint32_t slot_of[INDEX_LEN]; /* by the key's hash; the newest wins */
@@ -35,16 +32,13 @@ static int open_log(struct plane_nft_syns *s, uint16_t group)
 	return err == -EBUSY || err == -EPERM || err == -ENOMEM ? err : 0;
 }
 
-int plane_nft_syns_new(struct plane_nft_syns **out, uint16_t group,
-		       plane_nft_refused_fn refused, void *arg)
+int plane_nft_syns_new(struct plane_nft_syns **out, uint16_t group)
 {
 	struct plane_nft_syns *s = calloc(1, sizeof(*s));
 	int err = -ENOMEM;
 
 	if (!s)
 		return err;
-	s->refused = refused;
-	s->arg = arg;
 	s->journal = journal_new(SYNS_MAX);
 	if (!s->journal)
 		goto err_free;
@@ -117,27 +111,18 @@ static void take(void *arg, const uint8_t *data, size_t len)
 	struct plane_nft_syns *s = arg;
 	struct parsed p;
 
-	if (parse_packet(data, len, &p) || p.protocol != IPPROTO_TCP)
-		return;
-	if (parsed_is_syn(&p))
+	if (!parse_packet(data, len, &p) && p.protocol == IPPROTO_TCP &&
+	    parsed_is_syn(&p))
 		take_syn(s, &p, data, len);
-	else if (p.flags & TCP_RST)
-		s->refused_port = p.src_port;
 }
 
 void plane_nft_syns_drain(struct plane_nft_syns *s)
 {
-	uint16_t port;
-
 	if (!s->log)
 		return;
 	pthread_mutex_lock(&s->lock);
-	s->refused_port = 0;
 	nflog_receive(s->log, DRAIN_MAX, take, s);
-	port = s->refused_port;
 	pthread_mutex_unlock(&s->lock);
-	if (port)
-		s->refused(s->arg, port);
 }
 
 /* Copies of packets of this host, or of one that is connected by veth, come

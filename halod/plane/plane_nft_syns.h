@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The SYNs that clients sent to doors in the last moments, found by their flow:
- * NFLOG fills a journal. Any thread may use it; it sends nothing. Resets by
- * which doors refuse come the same way and are told.
+ * NFLOG fills a journal. Any thread may use it; it sends nothing.
  */
 #ifndef HALO_PLANE_PLANE_NFT_SYNS_H
 #define HALO_PLANE_PLANE_NFT_SYNS_H
@@ -16,14 +15,9 @@
 
 struct plane_nft_syns;
 
-/* A node's port has refused a connection: at most once a drain, by the thread
- * that drains. */
-typedef void (*plane_nft_refused_fn)(void *arg, uint16_t port);
-
 /* -EBUSY: the NFLOG group is taken. Without NFLOG, or with HALO_FORCE_NO_NFLOG
  * in the environment, it succeeds and nothing is ever found. */
-int plane_nft_syns_new(struct plane_nft_syns **out, uint16_t group,
-		       plane_nft_refused_fn refused, void *arg);
+int plane_nft_syns_new(struct plane_nft_syns **out, uint16_t group);
 void plane_nft_syns_free(struct plane_nft_syns *s);
 
 bool plane_nft_syns_is_fed(const struct plane_nft_syns *s);

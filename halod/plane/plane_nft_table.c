@@ -405,10 +405,11 @@ static int insert_xt_queue(const struct plane_nft_conf *c, char *err,
 	if (c->how != RULES_XT_QUEUE)
 		return 0;
 	nft_batch_init(&b, PLANE_NFT_TABLE);
-	nft_insert_xt_queue(&b, "held", c->queue);
+	nft_insert_xt_queue(&b, "held", c->queue, false);
+	nft_insert_xt_queue(&b, "refused", c->queue, true);
 	ret = nft_commit(&b);
 	if (ret)
-		snprintf(err, err_size, "cannot insert the NFQUEUE rule: %s",
+		snprintf(err, err_size, "cannot insert the NFQUEUE rules: %s",
 			 strerror(-ret));
 	return ret;
 }

@@ -77,14 +77,6 @@ static void put_sets(FILE *f, const struct engine_conf *c,
 	fprintf(f, "set former%s { type %s; flags timeout; }\n", d, type);
 }
 
-/* A copy to the SYN journal, where there is one. */
-static void put_log(FILE *f, const struct plane_nft_conf *c, const char *match)
-{
-	if (!c->unlogged)
-		fprintf(f, "%s log group %u snaplen 120 queue-threshold 1\n",
-			match, c->group);
-}
-
 /* To a door, not of a known flow. */
 static void put_door(FILE *f, const struct plane_nft_conf *c,
 		     const struct family *fam)
@@ -94,7 +86,11 @@ static void put_door(FILE *f, const struct plane_nft_conf *c,
 		"meta mark 0x%x accept\n"
 		"tcp flags & (fin|syn|rst|ack) != syn goto flowless\n",
 		fam->digit, c->replay);
-	put_log(f, c, "meta l4proto tcp");
+	if (!c->unlogged)
+		fprintf(f,
+			"meta l4proto tcp log group %u snaplen 120"
+			" queue-threshold 1\n",
+			c->group);
 	fprintf(f,
 		"counter name new_flows\n"
 		"meta l4proto @alive meta l4proto @unowned goto held\n"
@@ -204,10 +200,19 @@ static void put_fixed(FILE *f, const struct plane_nft_conf *c)
 	else
 		fputs("drop\n", f); /* until its xt rule stands before it */
 	fputs("}\n", f);
-	/* the end of a handshake: a door that refuses is told of */
-	fputs("chain bound {\n", f);
-	put_log(f, c, "tcp flags & (syn|rst) == rst ct direction reply");
-	fputs("accept\n}\n", f);
+	/* the end of a handshake: a refusal waits while its node is looked at,
+	 * unless nobody is there to look */
+	fputs("chain bound {\n"
+	      "tcp flags & (syn|rst|ack) == (rst|ack) ct direction reply"
+	      " goto refused\n"
+	      "accept\n}\n"
+	      "chain refused {\n",
+	      f);
+	if (c->how == RULES_NFT_QUEUE)
+		fprintf(f, "queue num %u bypass\n", c->queue);
+	else
+		fputs("accept\n", f); /* the same */
+	fputs("}\n", f);
 	fprintf(f,
 		"chain made {\n"
 		"type filter hook output priority raw; policy accept;\n"

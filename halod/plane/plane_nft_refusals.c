@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "plane/plane_nft_refusals.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "base/units.h"
+#include "io/rawsock.h"
+#include "packet/held.h"
+#include "packet/refusal.h"
+
+#define WAITING_MAX   4096	       /* 16,000 refusals a second */
+#define TELL_AGAIN_NS (10 * NS_PER_MS) /* while a route keeps refusing */
+#define TOLD_ROUTES   64	       /* that refuse at the same time */
+
+struct plane_nft_refusals {
+	struct plane_nft_refusals_conf conf;
+	struct held *held;
+	struct rawsock replay;
+	struct {
+		uint16_t route;
+		uint64_t ns;
+	} told[TOLD_ROUTES];
+
+	struct {
+		_Atomic uint64_t held, passed, averted, full, waiting;
+	} count;
+};
+
+int plane_nft_refusals_new(struct plane_nft_refusals **out,
+			   const struct plane_nft_refusals_conf *conf)
+{
+	struct plane_nft_refusals *r = calloc(1, sizeof(*r));
+	int err = -ENOMEM;
+
+	if (!r)
+		return err;
+	r->conf = *conf;
+	r->held = held_new(WAITING_MAX, conf->engine->seed);
+	if (!r->held)
+		goto err_free;
+	err = rawsock_init(&r->replay, conf->replay);
+	if (err)
+		goto err_held;
+	*out = r;
+	return 0;
+
+err_held:
+	held_free(r->held);
+err_free:
+	free(r);
+	return err;
+}
+
+static void settle(struct plane_nft_refusals *r, struct held_packet *w,
+		   bool averted)
+{
+	if (averted) {
+		nfq_drop(r->conf.nfq, w->packet.id);
+		r->count.averted++;
+	} else {
+		nfq_accept(r->conf.nfq, w->packet.id);
+		r->count.passed++;
+	}
+	held_remove(r->held, w);
+	r->count.waiting = held_count(r->held);
+}
+
+void plane_nft_refusals_free(struct plane_nft_refusals *r)
+{
+	struct held_packet *w;
+
+	if (!r)
+		return;
+	while ((w = held_next(r->held, NULL)))
+		settle(r, w, false);
+	nfq_flush(r->conf.nfq);
+	rawsock_fini(&r->replay);
+	held_free(r->held);
+	free(r);
+}
+
+/* The answer to a SYN (RFC 9293, section 3.10.7.1). A node that has answered by
+ * SYN/ACK and thinks better of it knows a sequence number of its own. */
+static bool is_refusal(const struct parsed *p)
+{
+	return p->protocol == IPPROTO_TCP && p->seq == 0 &&
+	       (p->flags & (TCP_SYN | TCP_RST | TCP_ACK)) ==
+		       (TCP_RST | TCP_ACK);
+}
+
+/* The port is kept on the node: it says which route. */
+static struct engine_door door_of(const struct engine_conf *c,
+				  const struct parsed *p)
+{
+	struct endpoint door = { c->vip[p->family], p->src_port };
+
+	return engine_door(c, &door, IPPROTO_TCP);
+}
+
+/* A client can make a door that nobody listens at refuse at any rate. */
+static void tell(struct plane_nft_refusals *r, uint16_t route, uint64_t now_ns)
+{
+	struct plane_event ev = { .type = PLANE_REFUSED,
+				  .route = route,
+				  .count = 1 };
+	unsigned i = route % TOLD_ROUTES;
+
+	if (r->told[i].route == route &&
+	    now_ns - r->told[i].ns < TELL_AGAIN_NS)
+		return;
+	r->told[i].route = route;
+	r->told[i].ns = now_ns;
+	event_queue_push(r->conf.events, &ev);
+}
+
+static bool is_another(const struct table *now, uint16_t route,
+		       const struct parsed *p)
+{
+	const struct table_seat *s = now ? table_lookup(now, route) : NULL;
+	const struct addr *serves = s ? &s->addr[p->family] : NULL;
+
+	return serves && addr_is_set(serves) && !addr_equal(serves, &p->src);
+}
+
+/* False: that very SYN is not there any more, or never was. */
+static bool send_again(struct plane_nft_refusals *r, const struct held_packet *w)
+{
+	uint8_t syn[JOURNAL_SYN_MAX];
+	size_t len = plane_nft_syns_find(r->conf.syns, &w->key, syn);
+	struct parsed p;
+
+	if (!len || parse_packet(syn, len, &p) ||
+	    p.seq + parsed_seq_len(&p) != w->seq)
+		return false;
+	rawsock_send(&r->replay, syn, len);
+	return true;
+}
+
+static void look_at(struct plane_nft_refusals *r, struct held_packet *w,
+		    const struct table *now)
+{
+	struct parsed p;
+
+	if (!parse_packet(w->packet.data, w->packet.len, &p) &&
+	    is_another(now, w->route, &p))
+		settle(r, w, send_again(r, w));
+}
+
+static int hold(struct plane_nft_refusals *r, const struct nfq_packet *in,
+		const struct parsed *at, uint16_t route, uint64_t now_ns)
+{
+	struct packet p = { .data = in->data, .len = in->len, .id = in->id };
+	struct flow_key key = { .client = at->dst,
+				.protocol = IPPROTO_TCP,
+				.client_port = at->dst_port,
+				.door_port = at->src_port };
+	int err = held_add(r->held, &p, &key, route, at->ack);
+
+	if (err)
+		return err;
+	held_find(r->held, &key)->since_ns = now_ns;
+	r->count.held++;
+	r->count.waiting = held_count(r->held);
+	return 0;
+}
+
+bool plane_nft_refusals_take(struct plane_nft_refusals *r,
+			     const struct nfq_packet *in,
+			     const struct parsed *at, const struct table *now,
+			     uint64_t now_ns)
+{
+	struct engine_door door = { 0 };
+	int err;
+
+	if (is_refusal(at))
+		door = door_of(r->conf.engine, at);
+	if (!door.found)
+		return false;
+	tell(r, door.route, now_ns);
+	err = hold(r, in, at, door.route, now_ns);
+	if (!err) {
+		if (is_another(now, door.route, at))
+			plane_nft_refusals_look(r, now);
+	} else if (err == -EEXIST) {
+		nfq_drop(r->conf.nfq, in->id);
+	} else {
+		nfq_accept(r->conf.nfq, in->id);
+		r->count.full++;
+	}
+	return true;
+}
+
+void plane_nft_refusals_look(struct plane_nft_refusals *r,
+			     const struct table *now)
+{
+	struct held_packet *w = held_next(r->held, NULL), *next;
+
+	if (w)
+		plane_nft_syns_drain(r->conf.syns);
+	for (; w; w = next) {
+		next = held_next(r->held, w);
+		look_at(r, w, now);
+	}
+}
+
+uint64_t plane_nft_refusals_expire(struct plane_nft_refusals *r,
+				   uint64_t now_ns)
+{
+	struct held_packet *w;
+
+	while ((w = held_next(r->held, NULL)) &&
+	       now_ns - w->since_ns >= REFUSAL_PATIENCE_NS)
+		settle(r, w, false);
+	return w ? w->since_ns + REFUSAL_PATIENCE_NS : UINT64_MAX;
+}
+
+void plane_nft_refusals_stats(const struct plane_nft_refusals *r,
+			      struct plane_nft_refusals_stats *out)
+{
+	*out = (struct plane_nft_refusals_stats){
+		.held = r->count.held,
+		.passed = r->count.passed,
+		.averted = r->count.averted,
+		.full = r->count.full,
+		.waiting = r->count.waiting,
+	};
+}
