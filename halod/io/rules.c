@@ -417,13 +417,16 @@ int rules_fingerprint(uint64_t *out)
 	uint64_t sum = 0;
 	int err = nft_sum_rules(RULES_TABLE, &sum);
 
+	if (err)
+		return err;
 	for (unsigned i = 0; i < FAMILIES && !err; i++) {
 		err = nft_sum_elements(RULES_TABLE, families[i].set, &sum);
 		if (!err)
 			err = nft_sum_elements(RULES_TABLE,
 					       families[i].inner_set, &sum);
 	}
-	if (!err)
-		*out = sum;
-	return err;
+	if (err)
+		return err == -ENOENT ? -EINVAL : err;
+	*out = sum;
+	return 0;
 }

@@ -58,7 +58,8 @@ struct rules_nodes {
 int rules_change_nodes(const struct rules_nodes *n);
 
 /* Of all rules, told apart from equal ones that replaced them, and of all
- * nodes: differs when somebody has meddled. -ENOENT: the table is gone. */
+ * nodes: differs when somebody has meddled. -ENOENT: there are no
+ * rules; -EINVAL: rules without our sets. */
 int rules_fingerprint(uint64_t *out);
 
 #endif

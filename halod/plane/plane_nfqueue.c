@@ -178,6 +178,20 @@ static int write_rules(struct plane *p, char *err, unsigned err_size)
 	return ret;
 }
 
+/* What a former life left stays even when we cannot begin: its flows may yet be
+ * taken over. Where nothing was, doors without a worker are not left shut. */
+static int write_first_rules(struct plane *p, char *err, unsigned err_size)
+{
+	char ignored[128];
+	uint64_t found;
+	bool none = rules_fingerprint(&found) == -ENOENT;
+	int ret = write_rules(p, err, err_size);
+
+	if (ret && none)
+		rules_remove(ignored, sizeof(ignored));
+	return ret;
+}
+
 /* Queues before rules: what a former life's rules send waits for the first
  * table instead of being lost. */
 static int nfqueue_open(struct plane **out, const struct plane_conf *conf,
@@ -198,7 +212,7 @@ static int nfqueue_open(struct plane **out, const struct plane_conf *conf,
 		goto err_events;
 	ret = rules_probe(&p->rules.how, err, err_size);
 	if (!ret)
-		ret = write_rules(p, err, err_size);
+		ret = write_first_rules(p, err, err_size);
 	if (ret)
 		goto err_workers;
 	*out = p;
