@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -26,6 +27,7 @@
  * of SSE, pings); by now the flows that live have shown themselves, and whoever
  * forges a segment need not be believed for ever. */
 #define RELEARN_NS    (300 * NS_PER_S)
+#define PATIENCE_S    1 /* with a worker before the log hears of it */
 #define FIFO_PRIORITY 5 /* below the thread that judges silence */
 
 struct worker {
@@ -332,11 +334,24 @@ void worker_post(struct worker *w, worker_fn fn, void *arg)
 	eventfd_write(w->wake_fd, 1);
 }
 
+/* Without an end: a worker that kept its former table while others have the
+ * new one would be worse than a main thread that says why it hangs. */
 void worker_wait(struct worker *w)
 {
+	struct timespec until;
+	unsigned waits = 0;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += PATIENCE_S;
 	pthread_mutex_lock(&w->lock);
 	while (w->fn)
-		pthread_cond_wait(&w->done, &w->lock);
+		if (pthread_cond_clockwait(&w->done, &w->lock, CLOCK_MONOTONIC,
+					   &until) == ETIMEDOUT) {
+			log_error("worker does not answer",
+				  "queue=%u waited_s=%u", w->queue,
+				  PATIENCE_S * ++waits);
+			until.tv_sec += PATIENCE_S;
+		}
 	pthread_mutex_unlock(&w->lock);
 }
 
