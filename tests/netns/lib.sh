@@ -13,6 +13,12 @@ passed=0 failed=0 skipped=0
 # Forced moves, restarts and detection at the default profile fit into this.
 readonly SOON=10
 
+# Figures are the bench's. A test only holds what is done at once apart from
+# what waits for a retransmission (1 s), so a busy machine has six times longer.
+readonly BUSY=$((HALO_SLOW > 1 ? HALO_SLOW : 6))
+# within_ms FROM_US TO_US MS
+within_ms() { [ $((($2 - $1) / 1000)) -lt $(($3 * BUSY)) ]; }
+
 # check TITLE CMD…: a test
 check() {
 	local title=$1

@@ -31,7 +31,6 @@ heard() {
 }
 # microseconds of the last line with PATTERN
 moment() { grep -E "$2" "$LAB_DIR/$1.log" | awk 'END { print $1 }'; }
-within_ms() { [ $((($2 - $1) / 1000)) -lt $(($3 * HALO_SLOW)) ]; }
 
 # order COMMAND…: to the driver; succeeds when the driver says ok
 order() {
