@@ -23,9 +23,6 @@ phases() {
 			"$(moment driver " $what")")"
 	done
 }
-within_ms() {
-	[ -n "$2" ] && [ "$(took "$1" "$2")" -lt $(($3 * HALO_SLOW)) ]
-}
 
 # The rules a plane has, without a plane: 0x68616c6f is the driver's mark.
 rules() {

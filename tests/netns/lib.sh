@@ -17,7 +17,10 @@ readonly SOON=10
 # what waits for a retransmission (1 s), so a busy machine has six times longer.
 readonly BUSY=$((HALO_SLOW > 1 ? HALO_SLOW : 6))
 # within_ms FROM_US TO_US MS
-within_ms() { [ $((($2 - $1) / 1000)) -lt $(($3 * BUSY)) ]; }
+within_ms() {
+	[ -n "$1" ] && [ -n "$2" ] &&
+		[ $((($2 - $1) / 1000)) -lt $(($3 * BUSY)) ]
+}
 
 # check TITLE CMD…: a test
 check() {
