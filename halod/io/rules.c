@@ -3,12 +3,12 @@
 
 #include <errno.h>
 #include <netinet/in.h>
-#include <nftables/libnftables.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "io/nft.h"
+#include "io/nft_text.h"
 
 #define PROBE_TABLE    "halod_probe"
 #define CHAIN_NAME_MAX 24
@@ -250,41 +250,15 @@ char *rules_text(const struct rules_conf *c)
 	return text_after("flush", c);
 }
 
-/* libnftables' messages begin with a place in our text and show it again:
- * the operator gets what is between. */
-static void copy_error(char *err, unsigned err_size, const char *message)
-{
-	const char *text = strstr(message, "Error: ");
-
-	text = text ? text + strlen("Error: ") : message;
-	snprintf(err, err_size, "nftables: %.*s", (int)strcspn(text, "\n"),
-		 text);
-}
-
-static int run(const char *text, char *err, unsigned err_size)
-{
-	struct nft_ctx *nft = nft_ctx_new(NFT_CTX_DEFAULT);
-	int ret = -ENOMEM;
-
-	if (!nft)
-		return ret;
-	if (!nft_ctx_buffer_output(nft) && !nft_ctx_buffer_error(nft))
-		ret = nft_run_cmd_from_buffer(nft, text) ? -EINVAL : 0;
-	if (ret)
-		copy_error(err, err_size, nft_ctx_get_error_buffer(nft));
-	nft_ctx_free(nft);
-	return ret;
-}
-
 static int probe_nft_queue(void)
 {
 	char ignored[128];
 
-	return run("add table inet " PROBE_TABLE "\n"
-		   "add chain inet " PROBE_TABLE " c\n"
-		   "add rule inet " PROBE_TABLE " c queue num 0\n"
-		   "delete table inet " PROBE_TABLE "\n",
-		   ignored, sizeof(ignored));
+	return nft_text_run("add table inet " PROBE_TABLE "\n"
+			    "add chain inet " PROBE_TABLE " c\n"
+			    "add rule inet " PROBE_TABLE " c queue num 0\n"
+			    "delete table inet " PROBE_TABLE "\n",
+			    ignored, sizeof(ignored));
 }
 
 /* In a table of family ip: for that the kernel loads xt_NFQUEUE, which then
@@ -292,9 +266,9 @@ static int probe_nft_queue(void)
 static int probe_xt_queue(char *err, unsigned err_size)
 {
 	struct nft_batch b;
-	int ret = run("add table ip " PROBE_TABLE "\n"
-		      "add chain ip " PROBE_TABLE " c\n",
-		      err, err_size);
+	int ret = nft_text_run("add table ip " PROBE_TABLE "\n"
+			       "add chain ip " PROBE_TABLE " c\n",
+			       err, err_size);
 
 	if (ret)
 		return ret;
@@ -308,7 +282,8 @@ static int probe_xt_queue(char *err, unsigned err_size)
 			 "statement nor xtables' NFQUEUE target: %s; "
 			 "load nft_queue or xt_NFQUEUE",
 			 strerror(-ret));
-	run("delete table ip " PROBE_TABLE "\n", (char[128]){ 0 }, 128);
+	nft_text_run("delete table ip " PROBE_TABLE "\n", (char[128]){ 0 },
+		     128);
 	return ret;
 }
 
@@ -353,7 +328,7 @@ static int write_after(const char *first, const struct rules_conf *c, char *err,
 
 	if (!text)
 		return -ENOMEM;
-	ret = run(text, err, err_size);
+	ret = nft_text_run(text, err, err_size);
 	free(text);
 	return ret;
 }
@@ -371,9 +346,9 @@ int rules_write(const struct rules_conf *c, char *err, unsigned err_size)
 
 int rules_remove(char *err, unsigned err_size)
 {
-	return run("add table inet " RULES_TABLE
-		   "\ndelete table inet " RULES_TABLE "\n",
-		   err, err_size);
+	return nft_text_run("add table inet " RULES_TABLE
+			    "\ndelete table inet " RULES_TABLE "\n",
+			    err, err_size);
 }
 
 static const struct family *family_of(const struct addr *a)
