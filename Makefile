@@ -34,7 +34,7 @@ FLAGS_fuzz    := -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-r
 WARN   := -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes -Wshadow \
           -Wpointer-arith -Wwrite-strings -Wvla -Wno-unused-parameter
 CFLAGS := -std=gnu17 -g $(FLAGS_$(MODE)) $(WARN) $(if $(WERROR),-Werror) \
-          -D_GNU_SOURCE -DHALO_VERSION='"$(VERSION)"' -Ihalod -MMD -MP $(EXTRA_CFLAGS)
+          -D_GNU_SOURCE -DHALO_VERSION='"$(VERSION)"' -Ihalod -Ikmod -MMD -MP $(EXTRA_CFLAGS)
 LDFLAGS := -pthread $(filter -fsanitize% --coverage,$(FLAGS_$(MODE))) $(EXTRA_LDFLAGS)
 
 # The layers, lowest first. An archive is linked only by what stands above it.
