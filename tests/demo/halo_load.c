@@ -5,7 +5,8 @@
  * JSON on stdout say how the clients fared:
  *
  *   publish on|off             probe on|off
- *   forced NAME [: COMMAND]    an incident begins now; sh runs COMMAND
+ *   forced NAME [: COMMAND]    an incident begins now; sh runs COMMAND, which
+ *                              may print `at NS`, the fault's own moment
  *   planned NAME [: COMMAND]   the same, and no message may be lost in it
  *   end                        … and is over: print it
  *   now                        print the figures so far, at once
@@ -13,6 +14,7 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <spawn.h>
@@ -32,31 +34,74 @@
 /* What is on its way when publishing stops gets this long to arrive. */
 #define QUIET_NS (500 * NS_PER_MS)
 #define QUIT_NS	 (5 * NS_PER_S)
+/* Who waits longer for an answer is told of in the figures. */
+#define LONG_NS (200 * NS_PER_MS)
 
 extern char **environ;
 
 struct load {
 	struct target target;
-	unsigned n_subscribers, interval_ms, probes;
+	unsigned n_subscribers, interval_ms, probes, patience_s, away_ms;
 	struct score *score;
 	struct subscribers *subscribers;
 	struct publishers *publishers;
 	struct prober *prober;
-	ev_io in;
+	ev_io in, command; /* what the incident's command prints */
 	ev_timer report, quit;
 	uint64_t quit_ns;
 	size_t len;
 	char line[1024];
 };
 
-static void run_command(char *command)
+static void forget_command(struct load *l)
+{
+	if (!ev_is_active(&l->command))
+		return;
+	ev_io_stop(l->target.loop, &l->command);
+	close(l->command.fd);
+}
+
+/* Its first words alone are of interest. */
+static void on_command(struct ev_loop *loop, ev_io *io, int events)
+{
+	struct load *l = io->data;
+	unsigned long long at_ns;
+	char text[64];
+	ssize_t n = read(io->fd, text, sizeof(text) - 1);
+
+	text[n > 0 ? n : 0] = 0;
+	if (sscanf(text, "at %llu", &at_ns) == 1)
+		score_began(l->score, at_ns);
+	forget_command(l);
+}
+
+static int spawn(char *command, int out)
 {
 	char sh[] = "sh", dash_c[] = "-c";
 	char *argv[] = { sh, dash_c, command, NULL };
+	posix_spawn_file_actions_t files;
 	pid_t pid;
+	int err;
 
-	if (posix_spawn(&pid, "/bin/sh", NULL, NULL, argv, environ))
+	posix_spawn_file_actions_init(&files);
+	posix_spawn_file_actions_adddup2(&files, out, STDOUT_FILENO);
+	err = posix_spawn(&pid, "/bin/sh", &files, NULL, argv, environ);
+	posix_spawn_file_actions_destroy(&files);
+	return err;
+}
+
+static void run_command(struct load *l, char *command)
+{
+	int ends[2];
+
+	forget_command(l);
+	if (pipe2(ends, O_CLOEXEC))
+		return;
+	if (spawn(command, ends[1]))
 		fprintf(stderr, "halo_load: cannot run: %s\n", command);
+	close(ends[1]);
+	ev_io_set(&l->command, ends[0], EV_READ);
+	ev_io_start(l->target.loop, &l->command);
 }
 
 static void begin(struct load *l, char *name, bool forced)
@@ -70,7 +115,7 @@ static void begin(struct load *l, char *name, bool forced)
 	if (score_begin(l->score, name, forced, now_ns()))
 		fprintf(stderr, "halo_load: too many incidents\n");
 	if (command)
-		run_command(command);
+		run_command(l, command);
 }
 
 static void print_totals(const struct load *l, const char *kind)
@@ -82,13 +127,14 @@ static void print_totals(const struct load *l, const char *kind)
 	       "\"published\":%llu,\"expected\":%llu,\"delivered\":%llu,"
 	       "\"duplicates\":%llu,\"lost\":%llu,\"lost_forced\":%llu,"
 	       "\"probes\":%llu,\"probe_failures\":%llu,"
-	       "\"broken\":%u,\"back\":%u}\n",
+	       "\"probes_waiting\":%u,\"broken\":%u,\"back\":%u}\n",
 	       kind, l->n_subscribers, subscribers_connected(l->subscribers),
 	       (unsigned long long)t.published, (unsigned long long)t.expected,
 	       (unsigned long long)t.delivered,
 	       (unsigned long long)t.duplicates, (unsigned long long)t.lost,
 	       (unsigned long long)t.lost_forced, (unsigned long long)t.probes,
-	       (unsigned long long)t.probe_failures, t.broken, t.back);
+	       (unsigned long long)t.probe_failures,
+	       prober_waiting(l->prober, LONG_NS), t.broken, t.back);
 	fflush(stdout);
 }
 
@@ -172,10 +218,11 @@ static void on_quit(struct ev_loop *loop, ev_timer *timer, int events)
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: halo_load --vip A [--source A --sources N --home N]\n"
-			"       [--routes 24] [--browser 8001] [--app 9001]\n"
-			"       [--subscribers 200] [--interval MS] [--probes "
-			"PER_S]\n");
+	fprintf(stderr,
+		"usage: halo_load --vip A [--source A --sources N --home N]\n"
+		"       [--routes 24] [--browser 8001] [--app 9001]\n"
+		"       [--subscribers 200] [--away MS] [--interval MS]\n"
+		"       [--probes PER_S] [--patience S]\n");
 	return 2;
 }
 
@@ -192,6 +239,8 @@ static int parse(struct load *l, int argc, char **argv)
 		{ "subscribers", required_argument, NULL, 'c' },
 		{ "interval", required_argument, NULL, 'i' },
 		{ "probes", required_argument, NULL, 'p' },
+		{ "patience", required_argument, NULL, 'w' },
+		{ "away", required_argument, NULL, 'y' },
 		{ 0 },
 	};
 	struct target *t = &l->target;
@@ -231,12 +280,19 @@ static int parse(struct load *l, int argc, char **argv)
 		case 'p':
 			l->probes = number;
 			break;
+		case 'w':
+			l->patience_s = number;
+			break;
+		case 'y':
+			l->away_ms = number;
+			break;
 		default:
 			return -EINVAL;
 		}
 	}
 	ok &= t->vip.s_addr && t->routes && t->home <= t->sources;
-	return ok && l->probes && l->interval_ms ? 0 : -EINVAL;
+	ok &= l->probes && l->interval_ms && l->patience_s && l->away_ms;
+	return ok ? 0 : -EINVAL;
 }
 
 static void allow_many_files(void)
@@ -257,15 +313,17 @@ static int load_init(struct load *l)
 	l->score = score_new(l->target.routes, l->n_subscribers);
 	if (!l->score)
 		return -ENOMEM;
-	l->subscribers =
-		subscribers_new(&l->target, l->score, l->n_subscribers);
+	l->subscribers = subscribers_new(&l->target, l->score, l->n_subscribers,
+					 l->away_ms);
 	l->publishers = publishers_new(&l->target, l->score, l->interval_ms);
-	l->prober = prober_new(&l->target, l->score, l->probes);
+	l->prober = prober_new(&l->target, l->score, l->probes, l->patience_s);
 	if (!l->subscribers || !l->publishers || !l->prober)
 		return -ENOMEM;
 	ev_io_init(&l->in, on_stdin, STDIN_FILENO, EV_READ);
 	l->in.data = l;
 	ev_io_start(loop, &l->in);
+	ev_init(&l->command, on_command);
+	l->command.data = l;
 	ev_timer_init(&l->report, on_report, 1, 1);
 	l->report.data = l;
 	ev_timer_start(loop, &l->report);
@@ -276,6 +334,7 @@ static int load_init(struct load *l)
 
 static void load_fini(struct load *l)
 {
+	forget_command(l);
 	prober_free(l->prober);
 	publishers_free(l->publishers);
 	subscribers_free(l->subscribers);
@@ -289,6 +348,8 @@ int main(int argc, char **argv)
 		.n_subscribers = 200,
 		.interval_ms = 100,
 		.probes = 200,
+		.patience_s = 3,
+		.away_ms = 5,
 	};
 
 	if (parse(&l, argc, argv))

@@ -116,18 +116,62 @@ static void an_incident_counts_from_its_beginning(void **state)
 	score_broken(sc, true, NS_PER_S + 20 * NS_PER_MS);
 	score_broken(sc, false, NS_PER_S + 30 * NS_PER_MS);
 	score_back(sc, NS_PER_S + 30 * NS_PER_MS, NS_PER_S + 50 * NS_PER_MS);
-	/* opened before the cut: what it waited before does not count */
-	score_probe(sc, NS_PER_S - 5 * NS_PER_MS, NS_PER_S + 40 * NS_PER_MS,
-		    true);
-	score_probe(sc, NS_PER_S, NS_PER_S + NS_PER_MS, false);
 	end_line(sc, 2 * NS_PER_S, line, sizeof(line));
 	assert_non_null(strstr(line, "\"broken_last_ms\":30.0"));
 	assert_non_null(strstr(line, "\"home_broken\":1"));
 	assert_non_null(strstr(line, "\"home_broken_last_ms\":20.0"));
 	assert_non_null(strstr(line, "\"back_last_ms\":50.0"));
 	assert_non_null(strstr(line, "\"gap_max_ms\":20.0"));
+}
+
+static void what_a_connection_waited_before_an_incident_is_not_its(void **state)
+{
+	struct score *sc = *state;
+	struct score_probe waited = { .opened_ns = NS_PER_S - 5 * NS_PER_MS,
+				      .up_ns = NS_PER_S + 40 * NS_PER_MS,
+				      .answer_ns = NS_PER_S + 42 * NS_PER_MS,
+				      .end_ns = NS_PER_S + 43 * NS_PER_MS };
+	char line[1024] = "";
+
+	score_begin(sc, "cut", true, NS_PER_S);
+	score_probe(sc, &waited);
+	end_line(sc, 2 * NS_PER_S, line, sizeof(line));
+	assert_non_null(strstr(line, "\"connects\":1,"));
 	assert_non_null(strstr(line, "\"connect_max_ms\":40.0"));
+	assert_non_null(strstr(line, "\"answers\":1,"));
+	assert_non_null(strstr(line, "\"answer_max_ms\":42.0"));
+}
+
+static void a_refusal_and_an_answer_that_never_came_are_told_apart(void **state)
+{
+	struct score *sc = *state;
+	uint64_t later = NS_PER_S + NS_PER_MS;
+	struct score_probe refused = { .opened_ns = NS_PER_S, .end_ns = later };
+	struct score_probe cut = { .opened_ns = NS_PER_S - 2 * NS_PER_MS,
+				   .up_ns = NS_PER_S - NS_PER_MS,
+				   .end_ns = later };
+	char line[1024] = "";
+
+	score_begin(sc, "cut", true, NS_PER_S);
+	score_probe(sc, &refused);
+	score_probe(sc, &cut);
+	end_line(sc, 2 * NS_PER_S, line, sizeof(line));
+	assert_non_null(strstr(line, "\"connects\":1,"));
 	assert_non_null(strstr(line, "\"connect_failed\":1"));
+	assert_non_null(strstr(line, "\"answers\":0,"));
+	assert_non_null(strstr(line, "\"cut_short\":1}"));
+}
+
+static void an_incident_begins_when_the_fault_says(void **state)
+{
+	struct score *sc = *state;
+	char line[1024] = "";
+
+	score_begin(sc, "cut", true, NS_PER_S);
+	score_began(sc, NS_PER_S + 5 * NS_PER_MS);
+	score_broken(sc, false, NS_PER_S + 30 * NS_PER_MS);
+	end_line(sc, 2 * NS_PER_S, line, sizeof(line));
+	assert_non_null(strstr(line, "\"broken_last_ms\":25.0"));
 }
 
 int main(void)
@@ -140,6 +184,9 @@ int main(void)
 		T(a_message_nobody_accepted_is_owed_to_nobody),
 		T(losses_of_a_forced_incident_are_counted_apart),
 		T(an_incident_counts_from_its_beginning),
+		T(what_a_connection_waited_before_an_incident_is_not_its),
+		T(a_refusal_and_an_answer_that_never_came_are_told_apart),
+		T(an_incident_begins_when_the_fault_says),
 #undef T
 	};
 

@@ -4,14 +4,13 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define PROBES_MAX 2048 /* under way at once */
-#define TIMEOUT_S  3.0
+/* Opened at once, at most, when this process was kept from running. */
+#define CATCH_UP 64
 
 struct probe {
 	struct prober *all;
 	struct stream stream;
-	uint64_t up_ns; /* 0: not yet */
-	bool answered;
+	uint64_t up_ns, answer_ns; /* 0: not yet */
 	ev_timer timeout;
 };
 
@@ -20,19 +19,23 @@ struct prober {
 	struct score *score;
 	bool paused;
 	unsigned next_route, next_probe;
+	uint64_t gap_ns, due_ns; /* between two; when the next is due */
+	double patience_s;
 	ev_timer tick;
-	struct probe one[PROBES_MAX];
+	unsigned count; /* under way at once, at most */
+	struct probe one[];
 };
 
 static void settle(struct probe *probe)
 {
 	struct prober *p = probe->all;
-	uint64_t up_ns = probe->up_ns ? probe->up_ns : now_ns();
+	struct score_probe fared = { .opened_ns = probe->stream.opened_ns,
+				     .up_ns = probe->up_ns,
+				     .answer_ns = probe->answer_ns,
+				     .end_ns = now_ns() };
 
 	ev_timer_stop(p->target->loop, &probe->timeout);
-	score_probe(p->score, probe->stream.opened_ns, up_ns, probe->up_ns);
-	if (probe->up_ns && !probe->answered)
-		score_cut_short(p->score);
+	score_probe(p->score, &fared);
 }
 
 static void on_up(struct stream *s)
@@ -48,7 +51,8 @@ static size_t on_data(struct stream *s, const char *bytes, size_t len)
 {
 	struct probe *probe = s->owner;
 
-	probe->answered = true;
+	if (!probe->answer_ns)
+		probe->answer_ns = now_ns();
 	return len;
 }
 
@@ -72,38 +76,54 @@ static void on_timeout(struct ev_loop *loop, ev_timer *timer, int events)
 	settle(probe);
 }
 
-static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
+static void open_next(struct prober *p)
 {
-	struct prober *p = timer->data;
 	struct probe *probe = &p->one[p->next_probe];
 	uint16_t port = (uint16_t)(p->target->browser + p->next_route);
 
-	if (p->paused || stream_is_open(&probe->stream))
+	if (stream_is_open(&probe->stream))
 		return;
-	p->next_probe = (p->next_probe + 1) % PROBES_MAX;
+	p->next_probe = (p->next_probe + 1) % p->count;
 	p->next_route = (p->next_route + 1) % p->target->routes;
 	probe->up_ns = 0;
-	probe->answered = false;
+	probe->answer_ns = 0;
 	if (stream_open(&probe->stream, p->target, p->next_probe, port))
 		return;
-	ev_timer_set(&probe->timeout, TIMEOUT_S, 0);
-	ev_timer_start(loop, &probe->timeout);
+	ev_timer_set(&probe->timeout, p->patience_s, 0);
+	ev_timer_start(p->target->loop, &probe->timeout);
+}
+
+/* An event loop's timers are whole milliseconds, and late: the pace is kept by
+ * the clock. */
+static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct prober *p = timer->data;
+	uint64_t now = now_ns(), late = CATCH_UP * p->gap_ns;
+
+	if (p->paused || p->due_ns + late < now)
+		p->due_ns = now;
+	for (; !p->paused && p->due_ns <= now; p->due_ns += p->gap_ns)
+		open_next(p);
 }
 
 struct prober *prober_new(const struct target *t, struct score *score,
-			  unsigned per_second)
+			  unsigned per_second, unsigned patience_s)
 {
-	struct prober *p = calloc(1, sizeof(*p));
+	unsigned count = per_second * (patience_s + 1);
+	struct prober *p = calloc(1, sizeof(*p) + count * sizeof(p->one[0]));
 
 	if (!p)
 		return NULL;
 	p->target = t;
 	p->score = score;
 	p->paused = true;
-	for (unsigned i = 0; i < PROBES_MAX; i++) {
+	p->count = count;
+	p->patience_s = patience_s;
+	p->gap_ns = NS_PER_S / per_second;
+	for (unsigned i = 0; i < count; i++) {
 		p->one[i].all = p;
 		stream_init(&p->one[i].stream, &handler, &p->one[i]);
-		ev_timer_init(&p->one[i].timeout, on_timeout, TIMEOUT_S, 0);
+		ev_timer_init(&p->one[i].timeout, on_timeout, patience_s, 0);
 		p->one[i].timeout.data = &p->one[i];
 	}
 	ev_timer_init(&p->tick, on_tick, 0, 1.0 / per_second);
@@ -117,12 +137,27 @@ void prober_pause(struct prober *p, bool on)
 	p->paused = on;
 }
 
+unsigned prober_waiting(const struct prober *p, uint64_t longer_ns)
+{
+	uint64_t now = now_ns();
+	unsigned waiting = 0;
+
+	for (unsigned i = 0; i < p->count; i++) {
+		const struct probe *probe = &p->one[i];
+
+		waiting += stream_is_open(&probe->stream) &&
+			   !probe->answer_ns &&
+			   probe->stream.opened_ns + longer_ns < now;
+	}
+	return waiting;
+}
+
 void prober_free(struct prober *p)
 {
 	if (!p)
 		return;
 	ev_timer_stop(p->target->loop, &p->tick);
-	for (unsigned i = 0; i < PROBES_MAX; i++) {
+	for (unsigned i = 0; i < p->count; i++) {
 		ev_timer_stop(p->target->loop, &p->one[i].timeout);
 		stream_close(&p->one[i].stream);
 	}

@@ -14,10 +14,11 @@ struct incident {
 	char name[64];
 	bool forced;
 	uint64_t begin_ns, end_ns; /* TIME_NEVER: open */
-	unsigned broken, home_broken, back, connects, failed, cut_short;
+	unsigned broken, home_broken, back, connects, failed;
+	unsigned answers, cut_short;
 	uint64_t broken_first_ns, broken_last_ns, back_last_ns;
 	uint64_t home_broken_last_ns;
-	uint64_t gap_ns, connect_ns;
+	uint64_t gap_ns, connect_ns, answer_ns;
 };
 
 struct route_score {
@@ -135,6 +136,14 @@ int score_begin(struct score *sc, const char *name, bool forced, uint64_t now)
 	return 0;
 }
 
+void score_began(struct score *sc, uint64_t at_ns)
+{
+	struct incident *i = open_incident(sc);
+
+	if (i)
+		i->begin_ns = at_ns;
+}
+
 static double ms_since(uint64_t ns, uint64_t begin_ns)
 {
 	return ns > begin_ns ? (double)(ns - begin_ns) / NS_PER_MS : 0;
@@ -153,14 +162,15 @@ void score_end(struct score *sc, uint64_t now, FILE *out)
 		"\"home_broken\":%u,\"home_broken_last_ms\":%.1f,"
 		"\"back\":%u,\"back_last_ms\":%.1f,\"gap_max_ms\":%.1f,"
 		"\"connects\":%u,\"connect_failed\":%u,"
-		"\"connect_max_ms\":%.1f,\"cut_short\":%u}\n",
+		"\"connect_max_ms\":%.1f,\"answers\":%u,"
+		"\"answer_max_ms\":%.1f,\"cut_short\":%u}\n",
 		i->name, i->forced ? "true" : "false", i->broken,
 		ms_since(i->broken_first_ns, i->begin_ns),
 		ms_since(i->broken_last_ns, i->begin_ns), i->home_broken,
 		ms_since(i->home_broken_last_ns, i->begin_ns), i->back,
 		ms_since(i->back_last_ns, i->begin_ns), ms_since(i->gap_ns, 0),
-		i->connects, i->failed, ms_since(i->connect_ns, 0),
-		i->cut_short);
+		i->connects, i->failed, ms_since(i->connect_ns, 0), i->answers,
+		ms_since(i->answer_ns, 0), i->cut_short);
 	fflush(out);
 }
 
@@ -191,29 +201,46 @@ void score_back(struct score *sc, uint64_t broken_ns, uint64_t now)
 		i->gap_ns = now - broken_ns;
 }
 
-void score_probe(struct score *sc, uint64_t opened_ns, uint64_t up_ns, bool ok)
+/* What it waited before the incident is not the incident's. */
+static void add_wait(const struct incident *i, const struct score_probe *p,
+		     uint64_t until_ns, uint64_t *max_ns)
 {
-	struct incident *i = open_incident(sc);
-	uint64_t waited;
+	uint64_t from = p->opened_ns;
 
-	sc->probes++;
-	sc->probe_failures += !ok;
-	if (!i || up_ns < i->begin_ns)
-		return;
-	i->connects++;
-	i->failed += !ok;
-	/* what it waited before the fault is not the fault's */
-	waited = up_ns - (opened_ns > i->begin_ns ? opened_ns : i->begin_ns);
-	if (ok && waited > i->connect_ns)
-		i->connect_ns = waited;
+	if (from < i->begin_ns)
+		from = i->begin_ns;
+	if (until_ns > from && until_ns - from > *max_ns)
+		*max_ns = until_ns - from;
 }
 
-void score_cut_short(struct score *sc)
+static void add_connect(struct incident *i, const struct score_probe *p)
+{
+	if ((p->up_ns ? p->up_ns : p->end_ns) < i->begin_ns)
+		return;
+	i->connects++;
+	i->failed += !p->up_ns;
+	add_wait(i, p, p->up_ns, &i->connect_ns);
+}
+
+static void add_answer(struct incident *i, const struct score_probe *p)
+{
+	if ((p->answer_ns ? p->answer_ns : p->end_ns) < i->begin_ns)
+		return;
+	i->answers += p->answer_ns > 0;
+	i->cut_short += p->up_ns && !p->answer_ns;
+	add_wait(i, p, p->answer_ns, &i->answer_ns);
+}
+
+void score_probe(struct score *sc, const struct score_probe *p)
 {
 	struct incident *i = open_incident(sc);
 
-	if (i)
-		i->cut_short++;
+	sc->probes++;
+	sc->probe_failures += !p->up_ns;
+	if (!i)
+		return;
+	add_connect(i, p);
+	add_answer(i, p);
 }
 
 static bool is_forced(const struct score *sc, uint64_t accepted_ns)

@@ -40,8 +40,18 @@ void score_received(struct score *sc, unsigned who, uint32_t seq);
 uint64_t score_accepted_at(const struct score *sc, unsigned route,
 			   uint32_t seq);
 
+/* How a new connection from nowhere fared. */
+struct score_probe {
+	uint64_t opened_ns;
+	uint64_t up_ns;	    /* established; 0: never */
+	uint64_t answer_ns; /* the first byte of the answer; 0: never */
+	uint64_t end_ns;
+};
+
 /* Incidents do not overlap: a begin ends the one before it. -E2BIG. */
 int score_begin(struct score *sc, const char *name, bool forced, uint64_t now);
+/* The one that is open began at this very moment. */
+void score_began(struct score *sc, uint64_t at_ns);
 /* One line of JSON about the incident; nothing when none is open. */
 void score_end(struct score *sc, uint64_t now, FILE *out);
 
@@ -49,10 +59,7 @@ void score_end(struct score *sc, uint64_t now, FILE *out);
  * or one is up again after that. */
 void score_broken(struct score *sc, bool home, uint64_t now);
 void score_back(struct score *sc, uint64_t broken_ns, uint64_t now);
-/* A new connection from nowhere: opened, and how it went. */
-void score_probe(struct score *sc, uint64_t opened_ns, uint64_t up_ns, bool ok);
-/* It was up when the server went away. */
-void score_cut_short(struct score *sc);
+void score_probe(struct score *sc, const struct score_probe *p);
 
 void score_totals(struct score *sc, struct score_totals *out);
 

@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RETRY_S 0.005
-
 struct subscriber {
 	struct subscribers *all;
 	unsigned who, route;
@@ -24,6 +22,7 @@ struct subscribers {
 	const struct target *target;
 	struct score *score;
 	unsigned count, connected;
+	double away_s;
 	struct subscriber one[];
 };
 
@@ -47,7 +46,7 @@ static int open_stream(struct subscriber *sub, struct stream *s)
 
 static void retry_later(struct subscriber *sub)
 {
-	ev_timer_set(&sub->retry, RETRY_S, 0);
+	ev_timer_set(&sub->retry, sub->all->away_s, 0);
 	ev_timer_start(sub->all->target->loop, &sub->retry);
 }
 
@@ -175,14 +174,14 @@ static void subscriber_init(struct subscribers *s, unsigned who)
 	sub->route = who % s->target->routes + 1;
 	stream_init(&sub->stream[0], &handler, sub);
 	stream_init(&sub->stream[1], &handler, sub);
-	ev_timer_init(&sub->retry, on_retry, RETRY_S, 0);
+	ev_timer_init(&sub->retry, on_retry, 0, 0);
 	sub->retry.data = sub;
 	if (open_stream(sub, current(sub)))
 		retry_later(sub);
 }
 
 struct subscribers *subscribers_new(const struct target *t, struct score *score,
-				    unsigned count)
+				    unsigned count, unsigned away_ms)
 {
 	struct subscribers *s =
 		calloc(1, sizeof(*s) + count * sizeof(s->one[0]));
@@ -192,6 +191,7 @@ struct subscribers *subscribers_new(const struct target *t, struct score *score,
 	s->target = t;
 	s->score = score;
 	s->count = count;
+	s->away_s = away_ms / 1e3;
 	for (unsigned i = 0; i < count; i++)
 		subscriber_init(s, i);
 	return s;
