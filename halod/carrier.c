@@ -101,7 +101,7 @@ int carrier_open(struct carrier *c, struct ev_loop *loop,
 	int ret;
 
 	c->loop = loop;
-	c->ops = plane_by_name(conf->plane);
+	c->ops = plane_choose(conf->plane, c->why, sizeof(c->why));
 	if (!c->ops) {
 		snprintf(err, err_size,
 			 "plane \"%s\" is not in this version: use \"auto\", "

@@ -14,6 +14,7 @@
 
 struct carrier {
 	const struct plane_ops *ops;
+	char why[240]; /* it is that plane; empty: its name is configured */
 	struct plane *plane; /* NULL: not open */
 	struct table *table; /* what it carries; a reference */
 	/* a door of this instance refused a SYN; set before carrier_open() */

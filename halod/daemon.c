@@ -451,6 +451,7 @@ static void fill_requests(struct daemon *d)
 	r->cluster = d->cluster;
 	r->table = d->carrier.table;
 	r->plane_ops = d->carrier.ops;
+	r->plane_why = *d->carrier.why ? d->carrier.why : NULL;
 	r->plane = d->carrier.plane;
 	r->store = d->store;
 	r->store_error = d->store_error;
@@ -545,9 +546,10 @@ int daemon_open(struct daemon **out, const struct conf *conf, const char *path,
 		daemon_close(d);
 		return ret;
 	}
-	log_info("ready", "plane=%s routes=%u version=%llu",
-		 d->carrier.ops->name, d->conf.routes,
-		 (unsigned long long)d->carrier.table->version);
+	log_info("ready", "plane=%s why=\"%s\" routes=%u version=%llu",
+		 d->carrier.ops->name,
+		 *d->carrier.why ? d->carrier.why : "configured",
+		 d->conf.routes, (unsigned long long)d->carrier.table->version);
 	*out = d;
 	return 0;
 }

@@ -42,6 +42,7 @@ struct requests_context {
 	struct cluster *cluster;
 	struct table *table; /* what the plane carries */
 	const struct plane_ops *plane_ops;
+	const char *plane_why; /* it is that one; or NULL */
 	struct plane *plane;
 	struct store *store;
 	const char *store_error; /* why there is no store; or NULL */

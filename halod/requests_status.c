@@ -85,9 +85,11 @@ static json_t *plane_view(struct requests_context *ctx)
 
 	if (ctx->plane)
 		ctx->plane_ops->stats(ctx->plane, &s);
-	return json_pack("{s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+	return json_pack("{s:s, s:o, s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:I,"
+			 " s:I}",
 			 "name", ctx->plane_ops ? ctx->plane_ops->name : "none",
-			 "detail", s.detail, "workers", (int)s.workers, "flows",
+			 "why", view_string(ctx->plane_why), "detail", s.detail,
+			 "workers", (int)s.workers, "flows",
 			 (json_int_t)s.engine.flows, "flows_max",
 			 (json_int_t)s.engine.flows_max, "held",
 			 (json_int_t)s.engine.held, "queued",

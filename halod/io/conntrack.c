@@ -140,6 +140,20 @@ static void put_mark(struct nlmsghdr *nlh, const struct conntrack_mark *m)
 	mnl_attr_put_u32(nlh, CTA_MARK_MASK, htonl(m->mask));
 }
 
+int conntrack_probe(void)
+{
+	char buf[NFNL_REQUEST_MAX];
+	struct nlmsghdr *nlh = request(buf, IPCTNL_MSG_CT_GET_STATS, AF_UNSPEC);
+	struct mnl_socket *nl;
+	int err = nfnl_open(&nl, BUFFERS);
+
+	if (err)
+		return err;
+	err = nfnl_send(nl, nlh, nlh->nlmsg_len, 0);
+	mnl_socket_close(nl);
+	return err;
+}
+
 int conntrack_list(const struct conntrack_mark *m, conntrack_fn fn, void *arg)
 {
 	char buf[NFNL_REQUEST_MAX];

@@ -31,6 +31,9 @@ struct conntrack_entry {
 	uint32_t timeout_s;
 };
 
+/* 0: this kernel's conntrack can be asked by netlink; else -errno. */
+int conntrack_probe(void);
+
 /* Entries with (mark & mask) == value; mask 0: all. */
 struct conntrack_mark {
 	uint32_t value, mask;

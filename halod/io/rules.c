@@ -8,9 +8,9 @@
 #include <string.h>
 
 #include "io/nft.h"
+#include "io/nft_probe.h"
 #include "io/nft_text.h"
 
-#define PROBE_TABLE    "halod_probe"
 #define CHAIN_NAME_MAX 24
 
 /* What nft calls things in each family, and where the packet that an ICMP error
@@ -250,29 +250,18 @@ char *rules_text(const struct rules_conf *c)
 	return text_after("flush", c);
 }
 
-static int probe_nft_queue(void)
-{
-	char ignored[128];
-
-	return nft_text_run("add table inet " PROBE_TABLE "\n"
-			    "add chain inet " PROBE_TABLE " c\n"
-			    "add rule inet " PROBE_TABLE " c queue num 0\n"
-			    "delete table inet " PROBE_TABLE "\n",
-			    ignored, sizeof(ignored));
-}
-
 /* In a table of family ip: for that the kernel loads xt_NFQUEUE, which then
  * serves inet too; for inet it would ask for a module of no name. */
 static int probe_xt_queue(char *err, unsigned err_size)
 {
 	struct nft_batch b;
-	int ret = nft_text_run("add table ip " PROBE_TABLE "\n"
-			       "add chain ip " PROBE_TABLE " c\n",
+	int ret = nft_text_run("add table ip " NFT_PROBE_TABLE "\n"
+			       "add chain ip " NFT_PROBE_TABLE " c\n",
 			       err, err_size);
 
 	if (ret)
 		return ret;
-	nft_batch_init(&b, PROBE_TABLE);
+	nft_batch_init(&b, NFT_PROBE_TABLE);
 	b.family = AF_INET;
 	nft_insert_xt_queue(&b, "c", 0, false);
 	ret = nft_commit(&b);
@@ -282,7 +271,7 @@ static int probe_xt_queue(char *err, unsigned err_size)
 			 "statement nor xtables' NFQUEUE target: %s; "
 			 "load nft_queue or xt_NFQUEUE",
 			 strerror(-ret));
-	nft_text_run("delete table ip " PROBE_TABLE "\n", (char[128]){ 0 },
+	nft_text_run("delete table ip " NFT_PROBE_TABLE "\n", (char[128]){ 0 },
 		     128);
 	return ret;
 }
@@ -291,7 +280,8 @@ int rules_probe(enum rules_queue *out, char *err, unsigned err_size)
 {
 	int ret;
 
-	if (!getenv("HALO_FORCE_XT_NFQUEUE") && !probe_nft_queue()) {
+	if (!getenv("HALO_FORCE_XT_NFQUEUE") &&
+	    nft_probe_statement("queue num 0")) {
 		*out = RULES_NFT_QUEUE;
 		return 0;
 	}

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "plane/plane.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/units.h"
+#include "io/nft_probe.h"
 
 static const struct {
 	const char *name;
 	const struct plane_ops *ops;
 } planes[] = {
-	{ "auto", &plane_nfqueue },
 	{ "nfqueue", &plane_nfqueue },
 	{ "nft", &plane_nft },
 	{ "null", &plane_null },
@@ -21,4 +22,22 @@ const struct plane_ops *plane_by_name(const char *name)
 		if (!strcmp(planes[i].name, name))
 			return planes[i].ops;
 	return NULL;
+}
+
+const struct plane_ops *plane_choose(const char *name, char *why,
+				     unsigned why_size)
+{
+	char lacks[160];
+
+	*why = '\0';
+	if (strcmp(name, "auto"))
+		return plane_by_name(name);
+	if (!nft_probe_nat(lacks, sizeof(lacks))) {
+		snprintf(why, why_size,
+			 "auto: the kernel has NAT maps and conntrack");
+		return &plane_nft;
+	}
+	snprintf(why, why_size, "auto: the plane nft cannot be used: %s",
+		 lacks);
+	return &plane_nfqueue;
 }

@@ -87,7 +87,12 @@ struct plane_ops {
 
 extern const struct plane_ops plane_nfqueue, plane_nft, plane_null;
 
-/* By the name in the configuration ("auto" probes); NULL: no such plane. */
+/* By its own name; NULL: no such plane. */
 const struct plane_ops *plane_by_name(const char *name);
+/* By the name in the configuration: "auto" is nft where the kernel can carry
+ * it, else nfqueue. why: what decided, in words; empty where the name did.
+ * Probes: blocks for milliseconds, needs CAP_NET_ADMIN. */
+const struct plane_ops *plane_choose(const char *name, char *why,
+				     unsigned why_size);
 
 #endif

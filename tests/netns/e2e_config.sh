@@ -42,8 +42,8 @@ cp "$LAB_DIR/halod.conf" "$LAB_DIR/other.conf"
 check "a second halod on the same sockets is refused" start_says 'halod'
 other_conf
 case $HALO_PLANE in
-nft) taken='NFLOG [0-9]+ is taken' ;;
-*) taken=queue ;;
+nfqueue) taken=queue ;;
+*) taken='NFLOG [0-9]+ is taken' ;;
 esac
 check "a number in use is told: $taken" start_says "$taken"
 other_conf 's|/other.db|/no/such/dir/other.db|; s|plane = .*|plane = "null";|'
@@ -51,4 +51,24 @@ lab_exec gateway timeout 3 "$HALO_BUILD/halod" -c "$LAB_DIR/other.conf" \
 	>"$LAB_DIR/degraded.log" 2>&1
 check "a state directory that is not there is told" \
 	grep -q 'no/such/dir' "$LAB_DIR/degraded.log"
+
+# chosen PLANE WHY: what "auto" is, by the status
+chosen() {
+	lab_ctl -j status |
+		jq -e --arg name "$1" --arg why "$2" '.plane |
+			.name == $name and (.why | test("^auto: .*" + $why))'
+}
+lab_kill halod
+sed -i 's/plane = .*/plane = "auto";/' "$LAB_DIR/halod.conf"
+lab_halod_start
+check "auto is nft where the kernel can, and says so" \
+	chosen nft 'NAT maps and conntrack'
+lab_kill halod
+export HALO_FORCE_NO_NAT=1
+lab_halod_start
+unset HALO_FORCE_NO_NAT
+check "else it is nfqueue, and says what is missing" \
+	chosen nfqueue 'switched off by HALO_FORCE_NO_NAT'
+check "for the eye as well" \
+	grep -q 'auto: the plane nft cannot be used' <(lab_ctl status)
 finish

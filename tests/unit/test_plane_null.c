@@ -4,6 +4,8 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
 #include <cmocka.h>
 
 #include "base/units.h"
@@ -51,10 +53,10 @@ static void a_plane_is_found_by_its_configured_name(void **state)
 		const char *name;
 		const struct plane_ops *ops;
 	} rows[] = {
-		{ "auto", &plane_nfqueue },
 		{ "nfqueue", &plane_nfqueue },
 		{ "null", &plane_null },
 		{ "nft", &plane_nft },
+		{ "auto", NULL }, /* plane_choose()'s */
 		{ "kmod", NULL },
 		{ "ebpf", NULL },
 		{ "", NULL },
@@ -62,6 +64,22 @@ static void a_plane_is_found_by_its_configured_name(void **state)
 
 	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++)
 		assert_ptr_equal(plane_by_name(rows[i].name), rows[i].ops);
+}
+
+/* No rights are needed to find out that it is switched off. */
+static void auto_says_why_it_is_the_plane_that_it_is(void **state)
+{
+	char why[240] = "unset";
+
+	assert_ptr_equal(plane_choose("nfqueue", why, sizeof(why)),
+			 &plane_nfqueue);
+	assert_string_equal(why, "");
+	setenv("HALO_FORCE_NO_NAT", "1", 1);
+	assert_ptr_equal(plane_choose("auto", why, sizeof(why)),
+			 &plane_nfqueue);
+	assert_non_null(strstr(why, "HALO_FORCE_NO_NAT"));
+	assert_ptr_equal(plane_choose("nft", why, sizeof(why)), &plane_nft);
+	unsetenv("HALO_FORCE_NO_NAT");
 }
 
 static void it_keeps_the_table_that_was_applied_last(void **state)
@@ -120,6 +138,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_plane_is_found_by_its_configured_name),
+		cmocka_unit_test(auto_says_why_it_is_the_plane_that_it_is),
 		cmocka_unit_test_setup_teardown(
 			it_keeps_the_table_that_was_applied_last, setup,
 			teardown),

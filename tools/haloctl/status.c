@@ -65,6 +65,7 @@ static void print_plane(struct haloctl *ctl, const json_t *plane)
 {
 	const char *name = print_text(plane, "name");
 	const char *detail = print_text(plane, "detail");
+	const char *why = print_text(plane, "why");
 	char flows[PRINT_UNIT_MAX], most[PRINT_UNIT_MAX];
 
 	/* a detail that begins with the name says it all */
@@ -75,6 +76,8 @@ static void print_plane(struct haloctl *ctl, const json_t *plane)
 	else
 		print_field(ctl, "plane", "%s, %lld workers", detail,
 			    print_number(plane, "workers"));
+	if (*why)
+		print_field(ctl, "", "%s", why);
 	print_field(ctl, "", "%s of at most %s flows, %lld packets held",
 		    print_count(print_number(plane, "flows"), flows),
 		    print_count(print_number(plane, "flows_max"), most),
