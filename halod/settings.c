@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "settings.h"
 
+#include <netinet/in.h>
 #include <string.h>
 
 static bool any_keeps(const struct conf *c)
@@ -9,6 +10,20 @@ static bool any_keeps(const struct conf *c)
 		if (c->services[i].handover == HANDOVER_KEEP)
 			return true;
 	return false;
+}
+
+/* Of services with handover = keep connections outlive the move. */
+static struct door_ports doors_that_end(const struct conf *c)
+{
+	struct door_ports doors = { .count = 0 };
+
+	for (unsigned i = 0; i < c->n_services; i++) {
+		const struct conf_service *s = &c->services[i];
+
+		if (s->protocol == IPPROTO_TCP && s->handover != HANDOVER_KEEP)
+			doors.first[doors.count++] = s->listen;
+	}
+	return doors;
 }
 
 void settings_cluster(struct cluster_conf *out, const struct conf *c)
@@ -26,6 +41,7 @@ void settings_cluster(struct cluster_conf *out, const struct conf *c)
 		.restart_grace_ns = c->restart_grace_ns,
 		.drain_deadline_ns = c->drain_deadline_ns,
 		.panic = c->panic,
+		.doors = doors_that_end(c),
 		.keep = any_keeps(c),
 	};
 }

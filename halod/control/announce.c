@@ -17,6 +17,44 @@ static void say_moving(struct cluster *cl, uint64_t link,
 	if (!m->deadline_ms && !h->forced)
 		m->deadline_ms = 1;
 	m->routes = h->set;
+	m->doors = cl->conf.doors;
+}
+
+static void say_stays(struct cluster *cl, const struct member *m)
+{
+	struct message_moving *s =
+		&say_message(cl, m->node.link, MESSAGE_MOVING)->message.moving;
+
+	s->reason = MOVE_UNDO;
+	s->stays = true;
+	s->routes = m->set;
+}
+
+/* Who was told that routes leave it, and keeps them, must not end what it has
+ * to do with them. */
+void announce_stays(struct cluster *cl)
+{
+	if (!cl->n_staying)
+		return;
+	cl->n_staying = 0;
+	for (unsigned i = 0; i < cl->n_members; i++) {
+		struct member *m = cl->members[i];
+
+		m->set.count = m->staying;
+		m->set.ids = m->fill = effects_ids(cl->fx, m->staying);
+	}
+	for (unsigned r = 1; r <= cl->conf.routes; r++) {
+		if (cl->stays[r])
+			*member_by_tag(cl, cl->served[r])->fill++ = (uint16_t)r;
+		cl->stays[r] = false;
+	}
+	for (unsigned i = 0; i < cl->n_members; i++) {
+		struct member *m = cl->members[i];
+
+		if (m->staying && m->node.link)
+			say_stays(cl, m);
+		m->staying = 0;
+	}
 }
 
 /* The former node is told once: when a planned move begins, or (its link still

@@ -15,12 +15,13 @@ static int allocate(struct cluster *cl)
 	cl->pool = calloc(n, sizeof(*cl->pool));
 	cl->moving = calloc(n, sizeof(*cl->moving));
 	cl->held = calloc(n, sizeof(*cl->held));
+	cl->stays = calloc(n, sizeof(*cl->stays));
 	cl->served = calloc(n, sizeof(*cl->served));
 	cl->reason = calloc(n, sizeof(*cl->reason));
 	cl->since = calloc(n, sizeof(*cl->since));
 	if (!cl->place || !cl->table || !cl->later || !cl->pool ||
-	    !cl->moving || !cl->held || !cl->served || !cl->reason ||
-	    !cl->since)
+	    !cl->moving || !cl->held || !cl->stays || !cl->served ||
+	    !cl->reason || !cl->since)
 		return -ENOMEM;
 	return 0;
 }
@@ -60,6 +61,7 @@ void cluster_free(struct cluster *cl)
 	free(cl->pool);
 	free(cl->moving);
 	free(cl->held);
+	free(cl->stays);
 	free(cl->served);
 	free(cl->reason);
 	free(cl->since);

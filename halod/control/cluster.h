@@ -32,6 +32,7 @@ struct cluster_conf {
 	uint64_t restart_grace_ns;  /* restored nodes may return */
 	uint64_t drain_deadline_ns; /* default of `node drain`, 0: none */
 	double panic;		    /* share that may vanish at once, 0.5 */
+	struct door_ports doors; /* of services whose flows end with a move */
 	bool keep; /* a service has handover = keep: a drained node's flows
 		    * live on, the drain ends at its deadline */
 };

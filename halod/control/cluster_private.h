@@ -72,6 +72,7 @@ struct member {
 	uint32_t digest;      /* of what it was last told to serve */
 	uint32_t serves;      /* routes it has in the published table */
 	uint16_t first_route; /* lowest of them, 0: none */
+	uint32_t staying;     /* routes of it in cluster.stays */
 	uint16_t seat;	      /* of the published table; 0: none */
 	struct route_set set; /* within a run: for ASSIGNED … */
 	uint16_t *fill;	      /* … the next of its ids */
@@ -124,9 +125,11 @@ struct cluster {
 	struct handover *orphans; /* handovers from nobody */
 	struct handover **moving; /* by route */
 	bool *held;		  /* by route: told by HOLD, not yet RELEASE */
-	uint16_t *served;      /* by route: tag in the table, or just to be */
-	uint8_t *reason;       /* by route: of its last move */
-	uint64_t *since;       /* by route: version of its last move */
+	unsigned n_staying;
+	bool *stays;	  /* by route, within a run: a move is called off */
+	uint16_t *served; /* by route: tag in the table, or just to be */
+	uint8_t *reason;  /* by route: of its last move */
+	uint64_t *since;  /* by route: version of its last move */
 	uint32_t *seat_routes; /* by seat, within a run */
 	uint32_t *heir;	       /* by seat, within a run */
 	unsigned seats;
@@ -230,6 +233,7 @@ uint32_t handover_served(const struct cluster *cl, unsigned route);
 void handover_tell(struct cluster *cl, struct member *m);
 
 /* announce.c: what a run has to tell, after the table has changed */
+void announce_stays(struct cluster *cl);
 void announce_moves(struct cluster *cl);
 void announce_assigned(struct cluster *cl);
 void announce_notes(struct cluster *cl);

@@ -14,7 +14,7 @@
 /* Per node and step, generously: its own notes with a CLOSE, and what else it
  * is sent or probed. */
 #define NOTES_A_MEMBER 6
-#define SAYS_A_MEMBER  6
+#define SAYS_A_MEMBER  7
 
 static struct handover *next_of(const struct list *at)
 {
@@ -196,6 +196,20 @@ static struct handover *find_or_begin(struct cluster *cl, const struct wish *w)
 	return h;
 }
 
+/* Announced to the node that serves the route, and not to be. */
+static void call_off(struct cluster *cl, unsigned r)
+{
+	struct member *m = member_by_tag(cl, cl->moving[r]->from);
+
+	if (m) {
+		m->staying++;
+		cl->n_staying++;
+		cl->stays[r] = true;
+		handover_tell(cl, m);
+	}
+	drop_route(cl, r);
+}
+
 static void reconcile_route(struct cluster *cl, unsigned r)
 {
 	struct handover *was = cl->moving[r], *h;
@@ -204,8 +218,7 @@ static void reconcile_route(struct cluster *cl, unsigned r)
 
 	if (w.from == w.to) {
 		if (was)
-			must_be_told(cl, was->from);
-		drop_route(cl, r);
+			call_off(cl, r);
 		return;
 	}
 	w.forced = !from || !member_is_alive(from);
@@ -355,6 +368,7 @@ void handover_run(struct cluster *cl)
 	switch_routes(cl);
 	end_flows(cl);
 	hold(cl, false);
+	announce_stays(cl);
 	announce_moves(cl);
 	announce_assigned(cl);
 	hold(cl, true);
@@ -395,8 +409,8 @@ int handover_prepare(struct cluster *cl)
 	pairs = (unsigned)handovers_at_most(cl, under_way) + under_way;
 	notes = pairs + NOTES_A_MEMBER * (cl->n_members + 1);
 	n = notes + 2 * pairs + SAYS_A_MEMBER * (cl->n_members + 1);
-	/* handovers, hold, release: N each at most; ASSIGNED: two nodes */
-	err = effects_reserve(cl->fx, n, 5 * cl->conf.routes);
+	/* handovers, hold, release, stays: N each at most; ASSIGNED: two */
+	err = effects_reserve(cl->fx, n, 6 * cl->conf.routes);
 	return err ? err : effects_reserve(cl->later, notes, 0);
 }
 

@@ -11,6 +11,7 @@
 
 #define FIELD_HEADER_LEN 6 /* id 16, length 32 */
 #define RANGE_LEN	 4 /* first 16, last 16 */
+#define PORT_LEN	 2
 
 /* The numbers of fields on the wire; one meaning each in every message. */
 enum field_id {
@@ -34,6 +35,8 @@ enum field_id {
 	FIELD_REASON,
 	FIELD_DEADLINE,
 	FIELD_ROUTES,
+	FIELD_DOORS,
+	FIELD_STAYS,
 };
 
 enum field_kind {
@@ -42,6 +45,8 @@ enum field_kind {
 	KIND_NAME,   /* a valid node name */
 	KIND_ADDR,   /* width bytes; optional */
 	KIND_ROUTES, /* ranges (first, last), ascending, apart */
+	KIND_PORTS,  /* 2 bytes each, none 0, at most SERVICES_MAX; optional */
+	KIND_FLAG,   /* 1 byte, 1; missing: false */
 };
 
 /* How one field of a message lies on the wire and in the struct. */
@@ -64,6 +69,8 @@ struct field {
 #define NAME(id, m)   { id, KIND_NAME, MEMBER(m), 0, 0, 0 }
 #define ADDR(id, m, width) { id, KIND_ADDR, MEMBER(m), width, 0, 0 }
 #define ROUTES(id, m) { id, KIND_ROUTES, MEMBER(m), 0, 0, 0 }
+#define PORTS(id, m)  { id, KIND_PORTS, MEMBER(m), 0, 0, 0 }
+#define FLAG(id, m)   { id, KIND_FLAG, MEMBER(m), 1, 0, 0 }
 /* clang-format on */
 
 static const struct field hello_fields[] = {
@@ -111,6 +118,8 @@ static const struct field moving_fields[] = {
 	UINT(FIELD_REASON, moving.reason, 1, 0, MOVE_REASONS - 1),
 	U32(FIELD_DEADLINE, moving.deadline_ms),
 	ROUTES(FIELD_ROUTES, moving.routes),
+	PORTS(FIELD_DOORS, moving.doors),
+	FLAG(FIELD_STAYS, moving.stays),
 };
 
 static const struct field moved_ok_fields[] = {
@@ -175,7 +184,8 @@ refuse(struct frame_error *err, enum error_code code, const char *fmt, ...)
 
 static bool is_optional(const struct field *f)
 {
-	return f->kind == KIND_TEXT || f->kind == KIND_ADDR;
+	return f->kind == KIND_TEXT || f->kind == KIND_ADDR ||
+	       f->kind == KIND_PORTS || f->kind == KIND_FLAG;
 }
 
 /* Integers of the structs have the sizes of their types, not the wire's. */
@@ -338,6 +348,39 @@ static int get_routes(struct decoding *d, const struct field *f, uint8_t *at,
 	return 0;
 }
 
+static int get_ports(struct decoding *d, const struct field *f, uint8_t *at,
+		     struct buf *value)
+{
+	struct door_ports ports = { .count = 0 };
+
+	if (buf_left(value) % PORT_LEN ||
+	    buf_left(value) / PORT_LEN > ARRAY_SIZE(ports.first))
+		return bad_length(d, f, buf_left(value));
+	while (buf_left(value)) {
+		uint16_t port = buf_get_be16(value);
+
+		if (!port)
+			return refuse(d->err, ERROR_PROTOCOL,
+				      "%s: field %u names port 0", d->type,
+				      f->id);
+		ports.first[ports.count++] = port;
+	}
+	memcpy(at, &ports, sizeof(ports));
+	return 0;
+}
+
+static int get_flag(struct decoding *d, const struct field *f, uint8_t *at,
+		    struct buf *value)
+{
+	bool set = buf_get_u8(value) == 1;
+
+	if (!set)
+		return refuse(d->err, ERROR_PROTOCOL, "%s: field %u is not 1",
+			      d->type, f->id);
+	memcpy(at, &set, sizeof(set));
+	return 0;
+}
+
 static int get_field(struct decoding *d, const struct field *f,
 		     struct buf *value)
 {
@@ -356,6 +399,10 @@ static int get_field(struct decoding *d, const struct field *f,
 		return get_addr(f, at, value);
 	case KIND_ROUTES:
 		return get_routes(d, f, at, value);
+	case KIND_PORTS:
+		return get_ports(d, f, at, value);
+	case KIND_FLAG:
+		return get_flag(d, f, at, value);
 	}
 	return -EPROTO;
 }
@@ -461,6 +508,13 @@ static size_t value_len(const struct message *m, const struct field *f,
 	case KIND_ROUTES:
 		len = routes_len((const struct route_set *)at);
 		break;
+	case KIND_PORTS:
+		len = PORT_LEN * ((const struct door_ports *)at)->count;
+		*present = len > 0;
+		break;
+	case KIND_FLAG:
+		*present = *at != 0;
+		break;
 	case KIND_UINT:
 		break;
 	}
@@ -482,6 +536,12 @@ static void put_routes(struct buf *b, const struct route_set *set)
 		buf_put_be16(b, r.first);
 		buf_put_be16(b, r.last);
 	}
+}
+
+static void put_ports(struct buf *b, const struct door_ports *ports)
+{
+	for (unsigned i = 0; i < ports->count; i++)
+		buf_put_be16(b, ports->first[i]);
 }
 
 static void put_field(struct buf *b, const struct message *m,
@@ -508,6 +568,12 @@ static void put_field(struct buf *b, const struct message *m,
 		break;
 	case KIND_ROUTES:
 		put_routes(b, (const struct route_set *)at);
+		break;
+	case KIND_PORTS:
+		put_ports(b, (const struct door_ports *)at);
+		break;
+	case KIND_FLAG:
+		buf_put_u8(b, 1);
 		break;
 	}
 }

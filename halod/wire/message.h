@@ -99,11 +99,20 @@ struct message_beat_ack {
 	uint16_t slot;
 };
 
+/* Where the doors of route 1 are on the node, a TCP port a service; those of
+ * route r are r - 1 higher. */
+struct door_ports {
+	uint32_t count;
+	uint16_t first[SERVICES_MAX];
+};
+
 struct message_moving {
 	uint32_t id; /* of the handover; comes back in MOVED_OK */
 	enum move_reason reason;
 	uint32_t deadline_ms; /* from now; 0: already done */
 	struct route_set routes;
+	struct door_ports doors; /* whose connections end with the move */
+	bool stays; /* announced before, the routes do not move after all */
 };
 
 struct message_moved_ok {

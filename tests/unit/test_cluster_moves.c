@@ -255,6 +255,47 @@ static void new_node_lost_leaves_the_routes_where_they_are(void **state)
 	assert_true(fixture_saw(f, "RELEASE 9-12,21-24"));
 }
 
+static void who_keeps_its_routes_after_all_is_told_which(void **state)
+{
+	struct fixture *f = *state;
+
+	begin_with(f, 2);
+	begin_join(f, 2);
+	assert_false(f->agent[0].moving.stays);
+	assert_int_equal(f->agent[0].moving.routes.count, 4);
+	lose(f, 2);
+	assert_true(f->agent[0].moving.stays && f->agent[1].moving.stays);
+	assert_true(fixture_saw(f, "n0 ← MOVING 9-12"));
+	assert_true(fixture_saw(f, "n1 ← MOVING 21-24"));
+	assert_int_equal(f->agent[0].movings, 2);
+}
+
+static void a_freeze_calls_off_what_is_moving(void **state)
+{
+	struct fixture *f = *state;
+
+	begin_with(f, 2);
+	begin_join(f, 2);
+	assert_int_equal(fixture_order(f, EVENT_FREEZE, 0), 0);
+	assert_true(f->agent[0].moving.stays);
+	assert_int_equal(fixture_order(f, EVENT_THAW, 0), 0);
+	assert_false(f->agent[0].moving.stays);
+	assert_int_equal(fixture_moving(f), 8);
+}
+
+static void moving_names_the_doors_whose_connections_end(void **state)
+{
+	struct fixture *f = *state;
+	struct cluster_conf conf = f->conf;
+
+	conf.doors = (struct door_ports){ 2, { 8001, 9001 } };
+	fixture_reconf(f, &conf);
+	begin_with(f, 1);
+	begin_join(f, 1);
+	assert_int_equal(f->agent[0].moving.doors.count, 2);
+	assert_int_equal(f->agent[0].moving.doors.first[1], 9001);
+}
+
 static void second_join_retargets_and_keeps_the_deadline(void **state)
 {
 	struct fixture *f = *state;
@@ -385,6 +426,9 @@ int main(void)
 		moves(handovers_that_finish_together_share_one_publication),
 		moves(former_node_lost_switches_its_handover_at_once),
 		moves(new_node_lost_leaves_the_routes_where_they_are),
+		moves(who_keeps_its_routes_after_all_is_told_which),
+		moves(a_freeze_calls_off_what_is_moving),
+		moves(moving_names_the_doors_whose_connections_end),
 		moves(second_join_retargets_and_keeps_the_deadline),
 		moves(answer_to_the_first_moving_counts_for_what_was_retargeted),
 		moves(deaths_of_one_tick_are_one_batch),

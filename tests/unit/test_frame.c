@@ -123,6 +123,11 @@ static void random_message(uint64_t *rng, struct message *m)
 		m->moving.reason = below(rng, MOVE_REASONS);
 		m->moving.deadline_ms = (uint32_t)rng_next(rng);
 		m->moving.routes = random_routes(rng);
+		m->moving.doors.count = below(rng, SERVICES_MAX + 1);
+		for (unsigned i = 0; i < m->moving.doors.count; i++)
+			m->moving.doors.first[i] =
+				(uint16_t)(1 + below(rng, 65535));
+		m->moving.stays = below(rng, 2);
 		break;
 	case MESSAGE_MOVED_OK:
 		m->moved_ok.id = (uint32_t)rng_next(rng);
@@ -328,6 +333,15 @@ static const struct {
 	{ "ranges that overlap", ERROR_PROTOCOL, "routes 3-5 after 3", 36,
 	  "HA\x01\x08\0\0\0\x1c\0\7\0\0\0\x08\0\0\0\0\0\0\0\1"
 	  "\0\x14\0\0\0\x08\0\1\0\3\0\3\0\5" },
+	{ "a door at port 0", ERROR_PROTOCOL, "21 names port 0", 49,
+	  "HA\x01\x06\0\0\0\x29\0\x11\0\0\0\4\0\0\0\1\0\x12\0\0\0\1\0"
+	  "\0\x13\0\0\0\4\0\0\0\1\0\x14\0\0\0\0\0\x15\0\0\0\2\0\0" },
+	{ "half a door", ERROR_PROTOCOL, "21 of 1", 48,
+	  "HA\x01\x06\0\0\0\x28\0\x11\0\0\0\4\0\0\0\1\0\x12\0\0\0\1\0"
+	  "\0\x13\0\0\0\4\0\0\0\1\0\x14\0\0\0\0\0\x15\0\0\0\1\x1f" },
+	{ "a flag of 2", ERROR_PROTOCOL, "22 is not 1", 48,
+	  "HA\x01\x06\0\0\0\x28\0\x11\0\0\0\4\0\0\0\1\0\x12\0\0\0\1\0"
+	  "\0\x13\0\0\0\4\0\0\0\1\0\x14\0\0\0\0\0\x16\0\0\0\1\2" },
 	{ "a third of a range", ERROR_PROTOCOL, "20 of 3", 31,
 	  "HA\x01\x08\0\0\0\x17\0\7\0\0\0\x08\0\0\0\0\0\0\0\1"
 	  "\0\x14\0\0\0\3\0\1\0" },
@@ -369,6 +383,26 @@ static void an_unknown_field_is_skipped(void **state)
 
 	assert_int_equal(decode_copy(&got, bytes, sizeof(bytes) - 1, &err), 0);
 	assert_int_equal(got.moved_ok.id, 7);
+}
+
+static void one_door_too_many_is_refused(void **state)
+{
+	struct message m = { .type = MESSAGE_MOVING };
+	struct frame_error err;
+	struct message got;
+	int len;
+
+	m.moving.doors.count = SERVICES_MAX;
+	for (unsigned i = 0; i < SERVICES_MAX; i++)
+		m.moving.doors.first[i] = 8001;
+	len = frame_encode(frame, sizeof(frame), &m);
+	assert_int_equal(decode_copy(&got, frame, (size_t)len, &err), 0);
+	assert_int_equal(got.moving.doors.count, SERVICES_MAX);
+	/* the last field: its length, a port more, and the frame's */
+	frame[len - 2 * SERVICES_MAX - 1] = 2 * SERVICES_MAX + 2;
+	frame[7] += 2;
+	frame[len] = frame[len + 1] = 1;
+	assert_refused(frame, (size_t)len + 2);
 }
 
 static void a_name_that_is_none_is_error_name(void **state)
@@ -490,6 +524,7 @@ int main(void)
 		cmocka_unit_test(what_is_wrong_is_named),
 		cmocka_unit_test(an_unknown_version_names_both),
 		cmocka_unit_test(an_unknown_field_is_skipped),
+		cmocka_unit_test(one_door_too_many_is_refused),
 		cmocka_unit_test(a_name_that_is_none_is_error_name),
 		cmocka_unit_test(routes_are_refused_by_who_takes_none),
 		cmocka_unit_test(

@@ -74,6 +74,7 @@ void fixture_cut(struct fixture *f, struct fixture_agent *a)
 	a->link = 0;
 	a->beat_at = TIME_NEVER;
 	a->moved_at = 0;
+	memset(&a->leaving, 0, sizeof(a->leaving));
 	a->connect_at = a->running ? f->now + 300 * MS : TIME_NEVER;
 }
 

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "control/cluster.h"
+#include "packet/route_bits.h"
 
 #define FIXTURE_AGENTS 12
 #define MS	       NS_PER_MS
@@ -40,6 +41,7 @@ struct fixture_agent {
 	struct message_welcome welcome;
 	struct message_moving moving; /* the last; its routes are not kept */
 	unsigned movings;
+	struct route_bits leaving; /* what MOVING said it will lose */
 };
 
 struct fixture {

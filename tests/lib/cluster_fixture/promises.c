@@ -111,9 +111,24 @@ void fixture_build_model(struct fixture *f)
 static void take_assigned(struct fixture_agent *a,
 			  const struct message_assigned *m)
 {
+	struct route_bits still = { 0 };
+
 	a->version = m->version;
 	a->routes = m->routes.count;
+	for (uint32_t i = 0; i < m->routes.count; i++)
+		if (route_bits_has(&a->leaving, m->routes.ids[i]))
+			route_bits_add(&still, m->routes.ids[i]);
+	a->leaving = still;
 	a->digest = route_digest(&m->routes);
+}
+
+/* Its agent will end the connections of what leaves. */
+static void take_moving(struct fixture_agent *a, const struct message_moving *m)
+{
+	if (m->deadline_ms)
+		route_bits_add_set(&a->leaving, &m->routes);
+	else
+		route_bits_remove_set(&a->leaving, &m->routes);
 }
 
 static void receive(struct fixture *f, struct fixture_agent *a,
@@ -141,6 +156,7 @@ static void receive(struct fixture *f, struct fixture_agent *a,
 	case MESSAGE_MOVING:
 		a->moving = m->moving;
 		a->moving.routes.ids = NULL;
+		take_moving(a, &m->moving);
 		a->movings++;
 		route_set_format(&m->moving.routes, routes, sizeof(routes));
 		if (m->moving.deadline_ms && a->answer_after != NEVER_ANSWERS) {
@@ -167,6 +183,8 @@ static void carry_send(struct fixture *f, const struct effect *e)
 	else if (a && e->message.type == MESSAGE_ASSIGNED)
 		/* it lies in the socket, to be read before it speaks again */
 		take_assigned(a, &e->message.assigned);
+	else if (a && e->message.type == MESSAGE_MOVING)
+		take_moving(a, &e->message.moving);
 }
 
 static void carry_close(struct fixture *f, const struct effect *e)
@@ -298,11 +316,27 @@ static void check_placement(struct fixture *f)
 		}
 }
 
+/* Who keeps a route is not to end its connections. */
+static void check_leaving(struct fixture *f, uint16_t r,
+			  const struct route_view *v)
+{
+	for (unsigned i = 0; i < FIXTURE_AGENTS; i++) {
+		const struct fixture_agent *a = &f->agent[i];
+
+		promise(f,
+			!a->link || v->deadline_ns || !v->node ||
+				strcmp(v->node->name, a->name) ||
+				!route_bits_has(&a->leaving, r),
+			"%s thinks that route %u leaves it", a->name, r);
+	}
+}
+
 static void check_route(struct fixture *f, uint16_t r, bool served)
 {
 	struct route_view v;
 
 	cluster_route(f->cl, r, &v);
+	check_leaving(f, r, &v);
 	promise(f, !f->ends[r], "flows of route %u were left", r);
 	promise(f, (v.node ? v.node->tag : 0) == f->tag[r],
 		"route %u is not what the plane carries", r);
