@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conf/change.h"
 #include "conf/check.h"
 #include "conf/print.h"
 #include "conf/read.h"
@@ -79,24 +80,33 @@ static void report_syntax(const struct setting_source *src,
 		config_error_text(config));
 }
 
-/* dir: of relative includes; NULL: the working directory */
-static int parse(struct conf *out, const char *text, const char *name,
-		 const char *dir, struct diag_list *diags)
+/* Where the text is from, and what it is to be measured by. */
+struct origin {
+	const char *name;
+	const char *dir; /* of relative includes; NULL: the working one */
+	const struct conf *running; /* NULL: nothing runs */
+};
+
+static int parse(struct conf *out, const char *text,
+		 const struct origin *origin, struct diag_list *diags)
 {
-	struct setting_source src = { .name = name, .diags = diags };
+	struct setting_source src = { .name = origin->name, .diags = diags };
 	unsigned errors_before = diags->errors;
 	struct conf conf;
 	config_t config;
 
-	if (source_check(text, name, dir, diags))
+	if (source_check(text, origin->name, origin->dir, diags))
 		return -EINVAL;
 	config_init(&config);
-	if (dir)
-		config_set_include_dir(&config, dir);
+	if (origin->dir)
+		config_set_include_dir(&config, origin->dir);
 	if (config_read_string(&config, text))
 		read_root(&src, &config, &conf);
 	else
 		report_syntax(&src, &config);
+	if (diags->errors == errors_before && origin->running)
+		check_change(&src, config_root_setting(&config),
+			     origin->running, &conf);
 	config_destroy(&config);
 	if (diags->errors != errors_before)
 		return -EINVAL;
@@ -107,13 +117,17 @@ static int parse(struct conf *out, const char *text, const char *name,
 int conf_parse(struct conf *out, const char *text, const char *name,
 	       struct diag_list *diags)
 {
-	return parse(out, text, name, NULL, diags);
+	struct origin origin = { .name = name };
+
+	return parse(out, text, &origin, diags);
 }
 
-int conf_load(struct conf *out, const char *path, struct diag_list *diags)
+static int load(struct conf *out, const char *path, const struct conf *running,
+		struct diag_list *diags)
 {
 	char *text = source_read(path, "configuration", diags);
 	const char *slash = strrchr(path, '/');
+	struct origin origin = { .name = path, .running = running };
 	char *dir;
 	int err;
 
@@ -121,10 +135,22 @@ int conf_load(struct conf *out, const char *path, struct diag_list *diags)
 		return -EINVAL;
 	dir = slash ? strndup(path, slash > path ? (size_t)(slash - path) : 1)
 		    : NULL;
-	err = parse(out, text, path, dir, diags);
+	origin.dir = dir;
+	err = parse(out, text, &origin, diags);
 	free(dir);
 	free(text);
 	return err;
+}
+
+int conf_load(struct conf *out, const char *path, struct diag_list *diags)
+{
+	return load(out, path, NULL, diags);
+}
+
+int conf_reload(struct conf *out, const char *path, const struct conf *running,
+		struct diag_list *diags)
+{
+	return load(out, path, running, diags);
 }
 
 void conf_print(const struct conf *conf, FILE *out)

@@ -66,6 +66,13 @@ int conf_load(struct conf *out, const char *path, struct diag_list *diags);
 /* The same from memory; name stands for the file in messages. */
 int conf_parse(struct conf *out, const char *text, const char *name,
 	       struct diag_list *diags);
+/* As conf_load(), for a halod that runs: what differs from `running` and is
+ * read at start alone is an error, too. */
+int conf_reload(struct conf *out, const char *path, const struct conf *running,
+		struct diag_list *diags);
+/* Calls fn with the name of each setting that differs: "agents.interval". */
+void conf_changes(const struct conf *from, const struct conf *to,
+		  void (*fn)(void *arg, const char *name), void *arg);
 /* Every setting with its value in force, parseable again. */
 void conf_print(const struct conf *conf, FILE *out);
 

@@ -108,8 +108,8 @@ static void print_endpoint(FILE *out, const struct endpoint *e)
 	print_string(out, endpoint_format(e, text));
 }
 
-static void print_value(FILE *out, const struct rule *rule, const void *from,
-			unsigned indent)
+void print_value(FILE *out, const struct rule *rule, const void *from,
+		 unsigned indent)
 {
 	switch (rule->kind) {
 	case RULE_INTEGER:

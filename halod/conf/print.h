@@ -10,6 +10,9 @@
 
 #include "conf/rule.h"
 
+/* One value alone, of the member that the rule is about. */
+void print_value(FILE *out, const struct rule *rule, const void *from,
+		 unsigned indent);
 void print_group(FILE *out, const struct rule *rules, const void *from,
 		 unsigned indent);
 

@@ -40,6 +40,7 @@ struct rule {
 	uint64_t min, max;
 	const struct rule_word *words;
 	const struct rule *rules;
+	bool live; /* may change while halod runs: see the daemon's reload */
 };
 
 extern const struct rule rule_root[]; /* into struct conf */

@@ -374,6 +374,89 @@ static char *print(const struct conf *c)
 	return text;
 }
 
+/* What a reload of `text` says to a halod that runs with MINIMAL. */
+static int reload(struct conf *out, const char *text)
+{
+	char dir[] = "/tmp/halo-conf-XXXXXX", path[64];
+	struct conf running;
+	int err;
+
+	assert_int_equal(parse(&running, MINIMAL), 0);
+	assert_non_null(mkdtemp(dir));
+	put_file(dir, "t.conf", text);
+	snprintf(path, sizeof(path), "%s/t.conf", dir);
+	memset(&diags, 0, sizeof(diags));
+	err = conf_reload(out, path, &running, &diags);
+	remove_dir(dir);
+	return err;
+}
+
+static void note_name(void *arg, const char *name)
+{
+	char *list = arg;
+
+	strcat(strcat(list, name), " ");
+}
+
+static void what_may_change_while_it_runs_is_named(void **state)
+{
+	char list[512] = "";
+	struct conf before, after;
+
+	assert_int_equal(
+		reload(&after,
+		       "routes = 24; reserve = 2; settle = \"1 s\";\n"
+		       "virtual-address = \"198.18.0.101\";\n"
+		       "services = ( { name = \"b\"; listen = 8001; },\n"
+		       "  { name = \"c\"; listen = 9001; } );\n"
+		       "agents = { listen = \"198.19.0.1:7460\";\n"
+		       "  interval = \"50 ms\"; keys = \"/k\";\n"
+		       "  node-networks = \"198.19.0.0/24\"; };\n"),
+		0);
+	assert_int_equal(parse(&before, MINIMAL), 0);
+	conf_changes(&before, &after, note_name, list);
+	assert_string_equal(list,
+			    "virtual-address services agents.interval "
+			    "agents.keys agents.node-networks reserve settle ");
+	*list = 0;
+	conf_changes(&after, &after, note_name, list);
+	assert_string_equal(list, "");
+}
+
+static void what_is_read_at_start_alone_is_refused_with_its_line(void **state)
+{
+	struct conf c = { .routes = 7 };
+
+	assert_int_equal(
+		reload(&c, "routes = 48;\n"
+			   "virtual-address = \"198.18.0.100\";\n"
+			   "services = ( { name = \"b\"; listen = 8001; } );\n"
+			   "agents = {\n"
+			   "  listen = \"198.19.0.1:7461\"; };\n"
+			   "reserve = 1;\n"
+			   "plane = \"nft\";\n"
+			   "nfqueue = { workers = 2; };\n"),
+		-EINVAL);
+	assert_true(has_error(1, "routes: cannot go from 24 to 48"));
+	assert_true(has_error(5, "agents.listen: cannot go from"));
+	assert_true(has_error(7, "plane: cannot go from \"auto\" to \"nft\""));
+	assert_true(has_error(8, "nfqueue.workers: cannot go from 1 to 2"));
+	assert_int_equal(diags.errors, 4);
+	assert_int_equal(c.routes, 7);
+}
+
+static void errors_of_a_reload_come_before_what_cannot_change(void **state)
+{
+	struct conf c;
+
+	assert_int_equal(reload(&c, MINIMAL "reserve = -1;\nplane = \"nft\";"),
+			 -EINVAL);
+	assert_int_equal(diags.errors, 1);
+	assert_true(has_error(5, "reserve: -1 is out of range"));
+	assert_int_equal(reload(&c, MINIMAL), 0);
+	assert_int_equal(diags.count, 0);
+}
+
 static void print_matches_the_golden_file(void **state)
 {
 	static char golden[8192];
@@ -538,6 +621,11 @@ int main(void)
 		cmocka_unit_test(range_may_end_at_the_last_port),
 		cmocka_unit_test(errors_in_an_included_file_name_that_file),
 		cmocka_unit_test(file_that_cannot_be_read_says_why),
+		cmocka_unit_test(what_may_change_while_it_runs_is_named),
+		cmocka_unit_test(
+			what_is_read_at_start_alone_is_refused_with_its_line),
+		cmocka_unit_test(
+			errors_of_a_reload_come_before_what_cannot_change),
 		cmocka_unit_test(print_matches_the_golden_file),
 		cmocka_unit_test(example_is_valid),
 		cmocka_unit_test(what_is_printed_reads_back_as_the_same),
