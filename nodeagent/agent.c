@@ -203,11 +203,28 @@ static void extend_lease(struct agent *a, uint64_t sent_ns)
 		a->lease_ns = until;
 }
 
+/* A WELCOME on a connection that is up: the gateway was told to judge by
+ * another interval. All else goes on. */
+static void change_pace(struct agent *a, const struct message_welcome *w,
+			uint64_t now, struct agent_actions *out)
+{
+	a->interval_ns = w->interval_us * NS_PER_US;
+	a->miss = w->miss;
+	a->acked_ns = now;
+	a->beat_ns = now;
+	act(out, ACTION_PACE)->interval_ns = a->interval_ns;
+	beat(a, now, out);
+}
+
 static void on_welcome(struct agent *a, const struct message_welcome *w,
 		       uint64_t now, struct agent_actions *out)
 {
 	struct agent_event *e;
 
+	if (is_up(a)) {
+		change_pace(a, w, now, out);
+		return;
+	}
 	if (a->phase != PHASE_GREETING)
 		return;
 	a->phase = PHASE_UP;

@@ -185,23 +185,9 @@ uint64_t cluster_deadline(const struct cluster *cl)
 	return silence < cl->timers_ns ? silence : cl->timers_ns;
 }
 
-/* Agents learn how to beat from WELCOME alone: they shall connect again. */
-static void have_all_reconnect(struct cluster *cl)
-{
-	for (unsigned i = cl->n_members; i-- > 0;) {
-		struct member *m = cl->members[i];
-
-		if (!m->node.link)
-			continue;
-		say_close(cl, m->node.link);
-		admission_link_ended(cl, m);
-	}
-}
-
 int cluster_reconf(struct cluster *cl, const struct cluster_conf *conf,
 		   uint64_t now_ns, struct effects *fx)
 {
-	bool beats_differ;
 	int err;
 
 	if (conf->routes != cl->conf.routes)
@@ -209,11 +195,8 @@ int cluster_reconf(struct cluster *cl, const struct cluster_conf *conf,
 	err = cluster_prepare(cl, now_ns, fx);
 	if (err)
 		return err;
-	beats_differ = conf->interval_ns != cl->conf.interval_ns ||
-		       conf->miss != cl->conf.miss;
+	liveness_change_pace(cl, conf);
 	cl->conf = *conf;
-	if (beats_differ)
-		have_all_reconnect(cl);
 	cluster_conclude(cl);
 	return 0;
 }

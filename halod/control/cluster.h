@@ -123,7 +123,9 @@ const char *cluster_refusal(const struct cluster *cl);
 /* When an EVENT_TICK is due; TIME_NEVER: not before another event. */
 uint64_t cluster_deadline(const struct cluster *cl);
 
-/* Interval, miss, reserve, graces may change; routes may not: -EINVAL. */
+/* Interval, miss, reserve, graces may change; routes may not: -EINVAL. Agents
+ * are told a new interval by another WELCOME, and judged by the longer of both
+ * until all must have heard of it. */
 int cluster_reconf(struct cluster *cl, const struct cluster_conf *conf,
 		   uint64_t now_ns, struct effects *fx);
 

@@ -106,6 +106,9 @@ struct cluster {
 
 	struct list fresh, silent, joiners;
 	unsigned n_doomed, n_drains_due;
+	/* silence is judged by the pace of before as well until slow_until_ns:
+	 * by then all have heard of the new one */
+	uint64_t slow_suspect_ns, slow_lost_ns, slow_until_ns;
 	uint64_t settle_ns; /* joins are computed; TIME_NEVER: none wait */
 	uint64_t timers_ns; /* earliest of all but beats */
 	uint64_t retry_ns;  /* the plane refused the table: again; 0 */
@@ -199,6 +202,7 @@ void liveness_probe(struct cluster *cl, struct member *m);
 void liveness_probe_promoted(struct cluster *cl);
 int liveness_probed(struct cluster *cl, const struct event *ev);
 int liveness_refused(struct cluster *cl, const struct event *ev);
+void liveness_change_pace(struct cluster *cl, const struct cluster_conf *to);
 void liveness_judge(struct cluster *cl);
 uint64_t liveness_deadline(const struct cluster *cl);
 

@@ -1,14 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "control/cluster_private.h"
 
+static bool is_slow(const struct cluster *cl)
+{
+	return cl->now < cl->slow_until_ns;
+}
+
+static uint64_t longer(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
 static uint64_t suspect_after(const struct cluster *cl)
 {
-	return cl->conf.interval_ns * 3 / 2;
+	return longer(cl->conf.interval_ns * 3 / 2,
+		      is_slow(cl) ? cl->slow_suspect_ns : 0);
 }
 
 static uint64_t lost_after(const struct cluster *cl)
 {
-	return cl->conf.interval_ns * cl->conf.miss;
+	return longer(cl->conf.interval_ns * cl->conf.miss,
+		      is_slow(cl) ? cl->slow_lost_ns : 0);
 }
 
 static struct member *oldest(const struct list *l)
@@ -246,6 +258,25 @@ static void judge_silent(struct cluster *cl)
 	}
 }
 
+/* Agents learn the new pace by another WELCOME; whoever has not heard of it
+ * after the patience there was is lost by that as well. */
+void liveness_change_pace(struct cluster *cl, const struct cluster_conf *to)
+{
+	uint64_t suspect_ns = suspect_after(cl), lost_ns = lost_after(cl);
+
+	if (to->interval_ns == cl->conf.interval_ns &&
+	    to->miss == cl->conf.miss)
+		return;
+	cl->slow_suspect_ns = suspect_ns;
+	cl->slow_lost_ns = lost_ns;
+	cl->slow_until_ns = cl->now + lost_ns;
+	cl->conf.interval_ns = to->interval_ns;
+	cl->conf.miss = to->miss;
+	for (unsigned i = 0; i < cl->n_members; i++)
+		if (cl->members[i]->node.link)
+			say_welcome(cl, cl->members[i]);
+}
+
 /* While frozen nobody is declared dead: silence is judged at the thaw. */
 void liveness_judge(struct cluster *cl)
 {
@@ -262,9 +293,9 @@ uint64_t liveness_deadline(const struct cluster *cl)
 {
 	const struct member *fresh = oldest(&cl->fresh);
 	const struct member *silent = oldest(&cl->silent);
-	uint64_t due = TIME_NEVER;
+	uint64_t due = is_slow(cl) ? cl->slow_until_ns : TIME_NEVER;
 
-	if (fresh)
+	if (fresh && fresh->node.beat_ns + suspect_after(cl) < due)
 		due = fresh->node.beat_ns + suspect_after(cl);
 	if (silent && !cluster_is_frozen(cl) &&
 	    silent->node.beat_ns + lost_after(cl) < due)

@@ -208,6 +208,24 @@ static void its_first_beat_follows_the_welcome(void **state)
 	assert_int_equal(w->events[AGENT_WELCOME], 1);
 }
 
+static void another_welcome_changes_its_pace_and_nothing_else(void **state)
+{
+	struct world *w = *state;
+	struct message m = { .type = MESSAGE_WELCOME };
+	uint64_t before = w->beats;
+
+	m.welcome.state = NODE_RESERVE;
+	m.welcome.interval_us = 5 * INTERVAL_NS / NS_PER_US;
+	m.welcome.miss = MISS;
+	receive(w, &m);
+	assert_int_equal(w->beats, before + 1);
+	assert_int_equal(w->beat.version, 5);
+	assert_int_equal(find(w, ACTION_PACE)->interval_ns, 5 * INTERVAL_NS);
+	assert_null(find(w, ACTION_EVENT));
+	acknowledge(w);
+	assert_int_equal(agent_deadline(w->agent), w->now + 5 * INTERVAL_NS);
+}
+
 static void it_beats_once_an_interval(void **state)
 {
 	struct world *w = *state;
@@ -533,6 +551,7 @@ int main(void)
 		FRESH(it_connects_and_says_who_it_is),
 		FRESH(before_it_is_started_it_does_nothing),
 		FRESH(its_first_beat_follows_the_welcome),
+		SERVING(another_welcome_changes_its_pace_and_nothing_else),
 		SERVING(it_beats_once_an_interval),
 		SERVING(late_beats_are_not_made_up_for),
 		SERVING(beats_carry_the_version_it_applied),

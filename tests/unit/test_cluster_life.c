@@ -373,19 +373,67 @@ static void tags_rotate_and_none_is_used_twice_at_a_time(void **state)
 	}
 }
 
-static void new_interval_reaches_agents_by_a_new_connection(void **state)
+static void set_interval(struct fixture *f, uint64_t interval_ns)
 {
-	struct fixture *f = *state;
 	struct cluster_conf conf = f->conf;
 
-	fixture_join(f, 2);
-	f->conf.interval_ns = conf.interval_ns = 50 * MS;
+	conf.interval_ns = interval_ns;
 	fixture_reconf(f, &conf);
-	assert_int_equal(f->agent[0].link, 0);
+}
+
+static void
+new_interval_reaches_agents_on_the_connection_they_have(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t link;
+
+	fixture_join(f, 2);
+	link = f->agent[0].link;
+	set_interval(f, 10 * MS);
+	assert_int_equal(f->agent[0].link, link);
+	assert_int_equal(f->agent[0].welcome.interval_us, 10000);
+	assert_int_equal(f->agent[1].welcome.interval_us, 10000);
 	fixture_run(f, 2 * NS_PER_S);
-	assert_int_equal(f->agent[0].welcome.interval_us, 50000);
+	assert_false(fixture_saw(f, "suspect"));
 	assert_int_equal(f->version, 1);
 	assert_int_equal(fixture_served(f, 0), 12);
+}
+
+/* It may not have heard of the shorter one yet. */
+static void former_interval_counts_until_all_know_the_new_one(void **state)
+{
+	struct fixture *f = *state;
+
+	fixture_join(f, 2);
+	fixture_run(f, f->agent[0].beat_at - f->now);
+	fixture_silence(f, 0);
+	set_interval(f, 10 * MS);
+	fixture_run(f, 299 * MS);
+	assert_int_equal(fixture_state(f, 0), NODE_ACTIVE);
+	fixture_run(f, 700 * MS);
+	assert_int_equal(fixture_state(f, 0), NODE_SUSPECT);
+	fixture_run(f, 1 * MS);
+	assert_int_equal(fixture_state(f, 0), NODE_LOST);
+	fixture_run(f, 200 * MS);
+	fixture_silence(f, 1);
+	fixture_run(f, 70 * MS);
+	assert_int_equal(fixture_state(f, 1), NODE_LOST);
+}
+
+static void longer_interval_counts_at_once(void **state)
+{
+	struct fixture *f = *state;
+
+	fixture_join(f, 2);
+	set_interval(f, 1 * NS_PER_S);
+	fixture_run(f, f->agent[0].beat_at - f->now);
+	fixture_silence(f, 0);
+	fixture_run(f, 1499 * MS);
+	assert_int_equal(fixture_state(f, 0), NODE_ACTIVE);
+	fixture_run(f, 1 * MS);
+	assert_int_equal(fixture_state(f, 0), NODE_SUSPECT);
+	fixture_run(f, 3500 * MS);
+	assert_int_equal(fixture_state(f, 0), NODE_LOST);
 }
 
 #define life(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -415,7 +463,9 @@ int main(void)
 		life(leaver_hands_over_before_it_goes),
 		life(leaver_that_hangs_up_early_is_a_loss),
 		life(agent_that_ignores_its_routes_is_told_once_more),
-		life(new_interval_reaches_agents_by_a_new_connection),
+		life(new_interval_reaches_agents_on_the_connection_they_have),
+		life(former_interval_counts_until_all_know_the_new_one),
+		life(longer_interval_counts_at_once),
 		life(tags_rotate_and_none_is_used_twice_at_a_time),
 	};
 
