@@ -21,6 +21,7 @@ static const struct {
 	{ "node.list", request_node_list },
 	{ "node.show", request_node_show },
 	{ "node.drain", request_node_drain },
+	{ "node.replace", request_node_replace },
 	{ "node.undrain", request_node_undrain },
 	{ "node.fail", request_node_fail },
 	{ "node.rm", request_node_rm },

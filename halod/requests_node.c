@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* node list, show, drain, undrain, fail, rm */
+/* node list, show, drain, replace, undrain, fail, rm */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -235,32 +235,42 @@ static unsigned diff_moves(const struct placement *before,
 	return count;
 }
 
-/* What the drain would move, by the production code on a copy. */
-static json_t *rehearse_drain(struct requests_context *ctx,
-			      const struct node *n)
+/* What then, a changed copy of the placement, would move. Frees it; NULL is no
+ * memory. */
+static json_t *rehearsal_view(struct requests_context *ctx,
+			      const struct node *n, struct placement *take_then)
 {
 	const struct placement *now = cluster_placement(ctx->cluster);
-	struct placement_batch batch = { .gone = &n->id, .n_gone = 1 };
-	struct placement *then = placement_copy(now);
 	struct move *moves = calloc(ROUTES_MAX, sizeof(*moves));
 	json_t *result;
 	unsigned count;
 
-	if (!then || !moves) {
-		placement_free(then);
+	if (!take_then || !moves) {
+		placement_free(take_then);
 		free(moves);
 		return request_no_memory();
 	}
-	if (placement_has(then, n->id))
-		placement_apply(then, &batch);
-	count = diff_moves(now, then, moves);
+	count = diff_moves(now, take_then, moves);
 	result = request_result();
 	view_add(result, json_pack("{s:s, s:b, s:i, s:o}", "node", n->name,
 				   "dry_run", 1, "moved", (int)count, "moves",
 				   moves_view(ctx, moves, count)));
-	placement_free(then);
+	placement_free(take_then);
 	free(moves);
 	return result;
+}
+
+/* By the production code on a copy. */
+static json_t *rehearse_drain(struct requests_context *ctx,
+			      const struct node *n)
+{
+	struct placement_batch batch = { .gone = &n->id, .n_gone = 1 };
+	struct placement *then =
+		placement_copy(cluster_placement(ctx->cluster));
+
+	if (then && placement_has(then, n->id))
+		placement_apply(then, &batch);
+	return rehearsal_view(ctx, n, then);
 }
 
 static bool wait_for(struct requests_context *ctx, const char *name,
@@ -328,6 +338,50 @@ json_t *request_node_drain(struct requests_context *ctx, json_t *args,
 		return rehearse_drain(ctx, n);
 	return start_drain(ctx, name, (uint64_t)deadline_ms * NS_PER_MS,
 			   wait ? client : NULL);
+}
+
+static json_t *rehearse_replace(struct requests_context *ctx,
+				const struct node *n, const struct node *by)
+{
+	struct placement *then =
+		placement_copy(cluster_placement(ctx->cluster));
+
+	if (then)
+		placement_replace(then, n->id, by->id);
+	return rehearsal_view(ctx, n, then);
+}
+
+json_t *request_node_replace(struct requests_context *ctx, json_t *args,
+			     struct control_client *client)
+{
+	static const char what[] = "cannot replace node";
+	struct event ev = { .type = EVENT_REPLACE };
+	const struct node *n, *by;
+	json_t *result, *refusal;
+	json_error_t error;
+	int dry_run = false;
+
+	if (json_unpack_ex(args, &error, 0, "{s:s, s:s, s?b}", "name", &ev.name,
+			   "by", &ev.by, "dry_run", &dry_run))
+		return request_bad_args(&error);
+	n = request_find_node(ctx, ev.name, what, &refusal);
+	by = n ? request_find_node(ctx, ev.by, "cannot replace by node",
+				   &refusal)
+	       : NULL;
+	if (!by)
+		return refusal;
+	ev.rehearse = dry_run;
+	refusal = request_step(ctx, &ev, what);
+	if (refusal)
+		return refusal;
+	if (dry_run)
+		return rehearse_replace(ctx, n, by);
+	n = cluster_node_by_name(ctx->cluster, ev.name);
+	result = request_result();
+	view_add(result,
+		 json_pack("{s:s, s:s, s:s}", "node", ev.name, "by", ev.by,
+			   "state", n ? node_state_name(n->state) : "gone"));
+	return result;
 }
 
 /* undrain, fail and rm: one event on one node */

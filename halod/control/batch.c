@@ -9,7 +9,8 @@
 
 static bool is_due(const struct cluster *cl)
 {
-	return cl->n_doomed || cl->n_drains_due || cl->settle_ns <= cl->now;
+	return cl->n_doomed || cl->n_drains_due || cl->replaced ||
+	       cl->settle_ns <= cl->now;
 }
 
 static void collect_gone(struct cluster *cl, struct placement_batch *batch)
@@ -40,7 +41,8 @@ static void collect_joiners(struct cluster *cl, struct placement_batch *batch)
 	     at = at->next) {
 		const struct member *m = list_entry(at, struct member, queue);
 
-		if (admission_is_ready(cl, m) && m->doom == LOST_NOT)
+		if (m != cl->replacer && admission_is_ready(cl, m) &&
+		    m->doom == LOST_NOT)
 			collect_joiner(cl, batch, m);
 	}
 }
@@ -177,13 +179,17 @@ static void note_arrival(struct cluster *cl, const struct member *m)
 			 m->node.slot ? "join" : "waits in reserve");
 	else if (m->arrival == ARRIVAL_RESERVE)
 		say_note(cl, m, NOTE_JOINED, "reserve takes the slot");
+	else if (m->arrival == ARRIVAL_REPLACE)
+		say_note(cl, m, NOTE_JOINED, "replaces another by operator");
 }
 
 static void take_seat(struct cluster *cl, struct member *m)
 {
 	uint16_t slot = placement_slot(cl->place, m->node.id);
 
-	if (slot && is_reserve(m))
+	if (m->arrival == ARRIVAL_REPLACE)
+		member_set_state(cl, m, NODE_ACTIVE);
+	else if (slot && is_reserve(m))
 		promote(cl, m);
 	else if (slot && m->node.slot && slot != m->node.slot)
 		m->arrival = ARRIVAL_HIGHEST;
@@ -191,10 +197,26 @@ static void take_seat(struct cluster *cl, struct member *m)
 	note_arrival(cl, m);
 }
 
+/* After the batch: whoever it has already moved is left where it is. */
+static void replace(struct cluster *cl)
+{
+	struct member *m = cl->replaced, *by = cl->replacer;
+
+	cl->replaced = cl->replacer = NULL;
+	if (!m || m->doom != LOST_NOT || by->doom != LOST_NOT ||
+	    placement_replace(cl->place, m->node.id, by->node.id))
+		return;
+	if (by->node.state == NODE_JOINING)
+		enrol(cl, by->node.id, NODE_RESERVE);
+	by->arrival = ARRIVAL_REPLACE;
+	m->drain_due = true;
+}
+
 static void carry_out(struct cluster *cl, const struct placement_batch *batch)
 {
 	for (unsigned i = 0; i < cl->n_members; i++)
 		cl->members[i]->arrival = ARRIVAL_NONE;
+	replace(cl);
 	for (unsigned i = 0; i < batch->n_active; i++)
 		enrol(cl, batch->active[i], NODE_ACTIVE);
 	for (unsigned i = 0; i < batch->n_reserve; i++)
@@ -215,6 +237,7 @@ void batch_run(struct cluster *cl)
 	if (cluster_is_frozen(cl) || !is_due(cl))
 		return;
 	if (cl->n_doomed && panic_trips(cl, &missing, &of)) {
+		cl->replaced = cl->replacer = NULL;
 		panic_begin(cl, missing, of);
 		return;
 	}

@@ -89,6 +89,7 @@ static int (*const handlers[])(struct cluster *, const struct event *) = {
 	[EVENT_REFUSED] = liveness_refused,
 	[EVENT_APPLY_FAILED] = publish_failed,
 	[EVENT_DRAIN] = operator_drain,
+	[EVENT_REPLACE] = operator_replace,
 	[EVENT_UNDRAIN] = operator_undrain,
 	[EVENT_FAIL] = operator_fail,
 	[EVENT_RM] = operator_rm,

@@ -48,9 +48,11 @@ enum event_type {
 	EVENT_REFUSED,	    /* tag: a door of this instance refused a SYN */
 	EVENT_APPLY_FAILED, /* version: the plane kept the former table */
 	EVENT_DRAIN,	    /* name, deadline_ns (relative, 0: default) */
-	EVENT_UNDRAIN,	    /* name */
-	EVENT_FAIL,	    /* name */
-	EVENT_RM,	    /* name: forget a node that is not serving */
+	EVENT_REPLACE, /* name, by (takes its slot), rehearse: name is drained
+			*/
+	EVENT_UNDRAIN, /* name */
+	EVENT_FAIL,    /* name */
+	EVENT_RM,      /* name: forget a node that is not serving */
 	EVENT_FREEZE,
 	EVENT_THAW,
 	EVENT_TICK, /* a deadline of cluster_deadline() has come */
@@ -64,7 +66,8 @@ struct event {
 	uint64_t deadline_ns;
 	uint32_t id;
 	bool ok;
-	const char *name;
+	bool rehearse; /* only say whether it can be */
+	const char *name, *by;
 	union {
 		const struct message_hello *hello;
 		const struct message_beat *beat;

@@ -21,7 +21,13 @@
 #define PROBE_EVERY    (100 * NS_PER_MS)
 
 /* How a node came by its routes in the last batch: words for history. */
-enum arrival { ARRIVAL_NONE, ARRIVAL_JOIN, ARRIVAL_RESERVE, ARRIVAL_HIGHEST };
+enum arrival {
+	ARRIVAL_NONE,
+	ARRIVAL_JOIN,
+	ARRIVAL_RESERVE,
+	ARRIVAL_HIGHEST,
+	ARRIVAL_REPLACE
+};
 
 /*
  * Routes on their way from one node instance to another. Every change of a
@@ -109,6 +115,7 @@ struct cluster {
 	/* silence is judged by the pace of before as well until slow_until_ns:
 	 * by then all have heard of the new one */
 	uint64_t slow_suspect_ns, slow_lost_ns, slow_until_ns;
+	struct member *replaced, *replacer; /* an order of this step; NULL */
 	uint64_t settle_ns; /* joins are computed; TIME_NEVER: none wait */
 	uint64_t timers_ns; /* earliest of all but beats */
 	uint64_t retry_ns;  /* the plane refused the table: again; 0 */
@@ -249,6 +256,7 @@ int publish_failed(struct cluster *cl, const struct event *ev);
 
 /* operator.c */
 int operator_drain(struct cluster *cl, const struct event *ev);
+int operator_replace(struct cluster *cl, const struct event *ev);
 int operator_undrain(struct cluster *cl, const struct event *ev);
 int operator_fail(struct cluster *cl, const struct event *ev);
 int operator_rm(struct cluster *cl, const struct event *ev);

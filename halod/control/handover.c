@@ -127,6 +127,8 @@ static const char *rule_of(const struct member *from, const struct member *to)
 		return "join";
 	case ARRIVAL_RESERVE:
 		return "reserve takes the slot";
+	case ARRIVAL_REPLACE:
+		return "replace: takes the slot by operator";
 	case ARRIVAL_HIGHEST:
 		return "highest slot takes the slot";
 	default:

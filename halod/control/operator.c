@@ -44,6 +44,57 @@ int operator_drain(struct cluster *cl, const struct event *ev)
 	return 0;
 }
 
+static int check_replaced(struct cluster *cl, const struct member *m)
+{
+	if (m->node.state == NODE_DRAINING || m->node.state == NODE_DRAINED)
+		return refuse(cl, -EALREADY, "the node is drained already");
+	if (!placement_slot(cl->place, m->node.id))
+		return refuse(cl, -EBUSY, "the node has no slot to be taken");
+	return 0;
+}
+
+static int check_replacer(struct cluster *cl, const struct member *m)
+{
+	if (placement_slot(cl->place, m->node.id))
+		return refuse(cl, -EBUSY,
+			      "the node that is to take over has a slot "
+			      "already");
+	if (m->node.state != NODE_RESERVE && m->node.state != NODE_JOINING)
+		return refuse(cl, -EBUSY,
+			      "the node that is to take over is neither in "
+			      "reserve nor joining");
+	if (!admission_is_ready(cl, m))
+		return refuse(cl, -EBUSY,
+			      "the node that is to take over is silent, or its "
+			      "server is down");
+	return 0;
+}
+
+/* Carried out by the batch of this step. */
+int operator_replace(struct cluster *cl, const struct event *ev)
+{
+	struct member *m, *by;
+	int err = find_to_move(cl, ev, &m);
+
+	if (err)
+		return err;
+	by = member_by_name(cl, ev->by);
+	if (!by)
+		return refuse(cl, -ENOENT,
+			      "there is no node of the second name");
+	err = check_replaced(cl, m);
+	if (!err)
+		err = check_replacer(cl, by);
+	if (err || ev->rehearse)
+		return err;
+	m->drain_ns = cl->conf.drain_deadline_ns
+			      ? cl->now + cl->conf.drain_deadline_ns
+			      : 0;
+	cl->replaced = m;
+	cl->replacer = by;
+	return 0;
+}
+
 int operator_undrain(struct cluster *cl, const struct event *ev)
 {
 	struct member *m;

@@ -204,6 +204,21 @@ int placement_apply(struct placement *p, const struct placement_batch *batch)
 	return 0;
 }
 
+int placement_replace(struct placement *p, node_id from, node_id to)
+{
+	uint16_t slot;
+
+	if (!from || !to || from > NODES_MAX || to > NODES_MAX ||
+	    !p->slot_of[from] || p->slot_of[to])
+		return -EINVAL;
+	slot = p->slot_of[from];
+	p->has[to] = false;
+	drop_gone_reserves(p);
+	leave(p, &from, 1);
+	seat(p, slot, to);
+	return 0;
+}
+
 unsigned placement_routes(const struct placement *p)
 {
 	return assign_routes(p->assign);

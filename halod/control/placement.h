@@ -18,11 +18,11 @@ typedef uint16_t node_id; /* 1..NODES_MAX, chosen by the caller; 0: nobody */
 struct placement;
 
 struct placement_batch {
-	const node_id *active;	/* joiners that take a new slot, in order */
+	const node_id *active; /* joiners that take a new slot, in order */
 	unsigned n_active;
 	const node_id *reserve; /* joiners to the reserve queue's tail */
 	unsigned n_reserve;
-	const node_id *gone;	/* deaths or drains: active or reserve nodes */
+	const node_id *gone; /* deaths or drains: active or reserve nodes */
 	unsigned n_gone;
 };
 
@@ -45,6 +45,11 @@ int placement_restore(struct placement *p, const node_id *slots, unsigned n,
  * no route (placement_takes_active() is what keeps a cluster from that).
  */
 int placement_apply(struct placement *p, const struct placement_batch *batch);
+
+/* `to`, a reserve or nobody's so far, takes the slot of `from`, which leaves:
+ * only the routes of `from` change their node. -EINVAL (from has no slot, to
+ * has one, an id beyond NODES_MAX) changes nothing. */
+int placement_replace(struct placement *p, node_id from, node_id to);
 
 unsigned placement_routes(const struct placement *p);
 unsigned placement_slots(const struct placement *p);

@@ -11,6 +11,7 @@
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
+#include "control/loss.h"
 #include "control/placement.h"
 #include "wire/message.h"
 
@@ -33,6 +34,7 @@ struct simulator {
 	struct member member[NODES_MAX + 1];
 	struct id_list unused;
 	struct id_list active, waiting, gone; /* the batch of this line */
+	node_id replaced, replacer;	      /* of this line; 0: none so far */
 	node_id served_by[ROUTES_MAX + 1];
 	unsigned line;
 	struct diag *diag;
@@ -203,12 +205,42 @@ static int take_leaver(struct simulator *sim, const struct event_kind *kind,
 	return 0;
 }
 
+/* OLD, then NEW. */
+static int take_replacement(struct simulator *sim,
+			    const struct event_kind *kind, struct word name)
+{
+	struct member *m = find_member(sim, name);
+	char text[NODE_NAME_MAX];
+	int err;
+
+	if (sim->replacer)
+		return refuse(sim, "'replace' takes two names: OLD NEW");
+	if (sim->replaced) {
+		err = m ? 0 : check_joiner(sim, name);
+		if (!err && !m)
+			return add_member(sim, name, &sim->replacer);
+		if (!err && placement_slot(sim->placement, id_of(sim, m)))
+			return refuse(sim, "node '%s' has a slot already",
+				      m->name);
+		if (!err)
+			sim->replacer = id_of(sim, m);
+		return err;
+	}
+	if (!m)
+		return refuse(sim, "there is no node '%s'", shown(name, text));
+	if (!placement_slot(sim->placement, id_of(sim, m)))
+		return refuse(sim, "node '%s' has no slot", m->name);
+	sim->replaced = id_of(sim, m);
+	return 0;
+}
+
 static const struct event_kind kinds[] = {
 	{ "join", take_joiner, WISH_ACTIVE },
 	{ "reserve", take_joiner, WISH_RESERVE },
 	{ "register", take_joiner, WISH_NONE },
 	{ "fail", take_leaver, WISH_NONE },
 	{ "drain", take_leaver, WISH_NONE },
+	{ "replace", take_replacement, WISH_NONE },
 };
 
 static const struct event_kind *find_kind(struct word name)
@@ -240,8 +272,8 @@ static int read_event(struct simulator *sim, struct word line, char *event)
 
 	if (!kind)
 		return refuse(sim,
-			      "'%s' is no event: join, reserve, register, fail "
-			      "or drain",
+			      "'%s' is no event: join, reserve, register, "
+			      "fail, drain or replace",
 			      shown(word, text));
 	append_word(event, word);
 	word = next_word(&line);
@@ -254,6 +286,8 @@ static int read_event(struct simulator *sim, struct word line, char *event)
 			return err;
 		append_word(event, word);
 	}
+	if (sim->replaced && !sim->replacer)
+		return refuse(sim, "replace by whom? a node's name is missing");
 	return 0;
 }
 
@@ -272,6 +306,21 @@ static uint32_t count_moved(struct simulator *sim)
 	return moved;
 }
 
+static void forget(struct simulator *sim, node_id id)
+{
+	HASH_DEL(sim->by_name, &sim->member[id]);
+	append(&sim->unused, id);
+}
+
+static void replace(struct simulator *sim)
+{
+	if (!sim->replaced)
+		return;
+	placement_replace(sim->placement, sim->replaced, sim->replacer);
+	forget(sim, sim->replaced);
+	sim->replaced = sim->replacer = 0;
+}
+
 static int apply_batch(struct simulator *sim)
 {
 	const struct placement_batch batch = {
@@ -286,10 +335,9 @@ static int apply_batch(struct simulator *sim)
 
 	if (err)
 		return err;
-	for (unsigned i = 0; i < sim->gone.count; i++) {
-		HASH_DEL(sim->by_name, &sim->member[sim->gone.ids[i]]);
-		append(&sim->unused, sim->gone.ids[i]);
-	}
+	for (unsigned i = 0; i < sim->gone.count; i++)
+		forget(sim, sim->gone.ids[i]);
+	replace(sim);
 	sim->active.count = sim->waiting.count = sim->gone.count = 0;
 	return 0;
 }
@@ -366,6 +414,41 @@ static void copy_name(const struct simulator *sim, node_id id,
 	memcpy(out, sim->member[id].name, NODE_NAME_MAX);
 }
 
+static int foresee_loss(struct simulator *sim, node_id id)
+{
+	struct simulate_result *result = &sim->result;
+	struct simulate_loss *out = &result->losses[result->n_losses++];
+	struct loss loss;
+	int err = loss_foresee(sim->placement, id, &loss);
+
+	if (err)
+		return err;
+	copy_name(sim, id, out->node);
+	if (loss.successor)
+		copy_name(sim, loss.successor, out->successor);
+	out->slot = placement_slot(sim->placement, id);
+	out->routes = loss.routes;
+	out->moved = loss.moved;
+	out->takers = loss.takers;
+	return 0;
+}
+
+static int foresee_losses(struct simulator *sim)
+{
+	const struct placement *p = sim->placement;
+	struct simulate_result *r = &sim->result;
+	int err = 0;
+
+	r->losses = calloc(r->n_slots + r->n_reserve + 1, sizeof(*r->losses));
+	if (!r->losses)
+		return -ENOMEM;
+	for (unsigned s = 1; !err && s <= r->n_slots; s++)
+		err = foresee_loss(sim, placement_node(p, (uint16_t)s));
+	for (unsigned i = 0; !err && i < r->n_reserve; i++)
+		err = foresee_loss(sim, placement_reserve(p, i));
+	return err;
+}
+
 /* What the last line has left, in names. */
 static int conclude(struct simulator *sim)
 {
@@ -388,6 +471,40 @@ static int conclude(struct simulator *sim)
 	for (unsigned r = 0; r < result->routes; r++)
 		result->owner[r] = placement_owner(p, (uint16_t)(r + 1));
 	return 0;
+}
+
+/* Who is there before the first line. */
+static int seat_all(struct simulator *sim, const char (*names)[NODE_NAME_MAX],
+		    unsigned n, struct id_list *list)
+{
+	int err = 0;
+
+	for (unsigned i = 0; !err && i < n; i++) {
+		struct word name = { names[i],
+				     strnlen(names[i], NODE_NAME_MAX) };
+		node_id id;
+
+		err = check_joiner(sim, name);
+		if (!err)
+			err = add_member(sim, name, &id);
+		if (!err)
+			append(list, id);
+	}
+	return err;
+}
+
+static int begin(struct simulator *sim, const struct simulate_start *start)
+{
+	int err = seat_all(sim, start->slots, start->n_slots, &sim->active);
+
+	if (!err)
+		err = seat_all(sim, start->in_reserve, start->n_reserve,
+			       &sim->waiting);
+	if (!err)
+		err = apply_batch(sim);
+	if (!err)
+		count_moved(sim);
+	return err;
 }
 
 static struct simulator *simulator_new(unsigned routes, unsigned reserve,
@@ -417,18 +534,23 @@ static void simulator_free(struct simulator *sim)
 	free(sim);
 }
 
-int simulate_run(const char *script, size_t len, unsigned routes,
-		 unsigned reserve, struct simulate_result *out,
-		 struct diag *diag)
+int simulate_run(const char *script, size_t len,
+		 const struct simulate_start *start,
+		 struct simulate_result *out, struct diag *diag)
 {
-	struct simulator *sim = simulator_new(routes, reserve, diag);
+	struct simulator *sim =
+		simulator_new(start->routes, start->reserve, diag);
 	int err;
 
 	if (!sim)
 		return -ENOMEM;
-	err = play(sim, (struct word){ script, len });
+	err = begin(sim, start);
+	if (!err)
+		err = play(sim, (struct word){ script, len });
 	if (!err)
 		err = conclude(sim);
+	if (!err && start->each)
+		err = foresee_losses(sim);
 	if (err)
 		simulate_result_fini(&sim->result);
 	else
@@ -445,5 +567,6 @@ void simulate_result_fini(struct simulate_result *result)
 	free(result->slots);
 	free(result->reserve);
 	free(result->owner);
+	free(result->losses);
 	*result = (struct simulate_result){ 0 };
 }

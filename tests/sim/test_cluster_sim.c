@@ -142,6 +142,15 @@ static void act_drain(struct fixture *f, unsigned i, uint64_t *seed)
 	order(f, EVENT_DRAIN, i, seed);
 }
 
+static void act_replace(struct fixture *f, unsigned i, uint64_t *seed)
+{
+	struct event ev = { .type = EVENT_REPLACE,
+			    .name = f->agent[i].name,
+			    .by = f->agent[below(seed, FIXTURE_AGENTS)].name };
+
+	fixture_step(f, &ev);
+}
+
 static void act_undrain(struct fixture *f, unsigned i, uint64_t *seed)
 {
 	order(f, EVENT_UNDRAIN, i, seed);
@@ -171,23 +180,15 @@ static const struct {
 	void (*act)(struct fixture *f, unsigned i, uint64_t *seed);
 	unsigned weight;
 } acts[] = {
-	{ act_start, 30 },
-	{ act_silence, 8 },
-	{ act_wake, 14 },
-	{ act_kill_agent, 8 },
-	{ act_kill_server, 8 },
-	{ act_heal_server, 10 },
-	{ act_change_manners, 6 },
-	{ act_goodbye, 3 },
-	{ act_partition, 2 },
-	{ act_restart, 2 },
-	{ act_refuse, 3 },
-	{ act_drain, 6 },
-	{ act_undrain, 8 },
-	{ act_fail, 3 },
-	{ act_rm, 3 },
-	{ act_freeze, 2 },
-	{ act_thaw, 5 },
+	{ act_start, 30 },	   { act_silence, 8 },
+	{ act_wake, 14 },	   { act_kill_agent, 8 },
+	{ act_kill_server, 8 },	   { act_heal_server, 10 },
+	{ act_change_manners, 6 }, { act_goodbye, 3 },
+	{ act_partition, 2 },	   { act_restart, 2 },
+	{ act_refuse, 3 },	   { act_drain, 6 },
+	{ act_replace, 6 },	   { act_undrain, 8 },
+	{ act_fail, 3 },	   { act_rm, 3 },
+	{ act_freeze, 2 },	   { act_thaw, 5 },
 };
 
 static void act_at_random(struct fixture *f, uint64_t *seed)

@@ -236,6 +236,112 @@ static void server_that_recovers_while_frozen_is_not_lost(void **state)
 	assert_int_equal(f->version, 1);
 }
 
+static int replace(struct fixture *f, unsigned i, unsigned by)
+{
+	struct event ev = { .type = EVENT_REPLACE,
+			    .name = f->agent[i].name,
+			    .by = f->agent[by].name };
+
+	return fixture_step(f, &ev);
+}
+
+static void join_in_reserve(struct fixture *f, unsigned i)
+{
+	f->agent[i].wish = WISH_RESERVE;
+	fixture_start(f, i);
+	fixture_run(f, 1 * NS_PER_S);
+}
+
+static void replaced_node_hands_its_routes_to_that_node_alone(void **state)
+{
+	struct fixture *f = *state;
+	uint16_t slot;
+
+	fixture_join(f, 3);
+	join_in_reserve(f, 3);
+	join_in_reserve(f, 4);
+	slot = fixture_node(f, 0)->slot;
+	assert_int_equal(replace(f, 0, 4), 0);
+	assert_int_equal(fixture_state(f, 0), NODE_DRAINING);
+	assert_int_equal(fixture_held(f), 8); /* a handover, not a loss */
+	fixture_run(f, 1 * NS_PER_S);
+	assert_int_equal(fixture_node(f, 4)->slot, slot);
+	assert_int_equal(fixture_served(f, 4), 8);
+	assert_int_equal(fixture_served(f, 1), 8);
+	assert_int_equal(fixture_state(f, 0), NODE_DRAINED);
+	assert_int_equal(fixture_state(f, 3), NODE_RESERVE);
+	assert_true(fixture_saw(f, "replace: takes the slot by operator"));
+}
+
+static void node_that_is_just_joining_may_replace_another(void **state)
+{
+	struct fixture *f = *state;
+
+	fixture_join(f, 2);
+	fixture_start(f, 2);
+	fixture_start(f, 3);
+	assert_int_equal(fixture_state(f, 2), NODE_JOINING);
+	assert_int_equal(replace(f, 1, 2), 0);
+	fixture_run(f, 3 * NS_PER_S);
+	assert_int_equal(fixture_node(f, 2)->slot, 2);
+	assert_int_equal(fixture_node(f, 3)->slot, 3); /* it joined as usual */
+	assert_int_equal(fixture_served(f, 2), 8);
+	assert_int_equal(fixture_state(f, 1), NODE_DRAINED);
+}
+
+static void replacement_that_dies_on_the_way_is_a_loss_like_any(void **state)
+{
+	struct fixture *f = *state;
+
+	fixture_join(f, 2);
+	join_in_reserve(f, 2);
+	f->agent[0].answer_after = NEVER_ANSWERS;
+	assert_int_equal(replace(f, 0, 2), 0);
+	fixture_silence(f, 2);
+	fixture_run(f, 5 * NS_PER_S);
+	assert_int_equal(fixture_served(f, 1), 24);
+}
+
+static void replacements_that_cannot_be_change_nothing(void **state)
+{
+	static const struct {
+		const char *title;
+		unsigned node, by;
+		int err;
+	} rows[] = {
+		{ "a stranger is replaced", 9, 3, -ENOENT },
+		{ "a stranger replaces", 0, 9, -ENOENT },
+		{ "an active node replaces", 0, 1, -EBUSY },
+		{ "a node replaces itself", 0, 0, -EBUSY },
+		{ "a reserve is replaced", 3, 3, -EBUSY },
+		{ "a drained node is replaced", 2, 3, -EALREADY },
+		{ "a drained node replaces", 0, 2, -EBUSY },
+		{ "a silent node replaces", 0, 4, -EBUSY },
+	};
+	struct fixture *f = *state;
+	uint64_t version;
+
+	fixture_join(f, 3);
+	join_in_reserve(f, 3);
+	join_in_reserve(f, 4);
+	order(f, EVENT_DRAIN, 2);
+	fixture_run(f, 1 * NS_PER_S);
+	fixture_silence(f, 4);
+	fixture_run(f, 350 * MS);
+	version = f->version;
+	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+		int err = replace(f, rows[i].node, rows[i].by);
+
+		if (err != rows[i].err)
+			fail_msg("%s: %d, not %d", rows[i].title, err,
+				 rows[i].err);
+		assert_true(cluster_refusal(f->cl)[0]);
+	}
+	order(f, EVENT_FREEZE, 0);
+	assert_int_equal(replace(f, 0, 3), -EPERM);
+	assert_int_equal(f->version, version);
+}
+
 static void orders_that_cannot_be_are_refused_with_a_reason(void **state)
 {
 	static const struct {
@@ -285,6 +391,10 @@ int main(void)
 		orders(thaw_computes_all_that_waited_as_one_batch),
 		orders(freeze_takes_back_the_moves_that_are_under_way),
 		orders(server_that_recovers_while_frozen_is_not_lost),
+		orders(replaced_node_hands_its_routes_to_that_node_alone),
+		orders(node_that_is_just_joining_may_replace_another),
+		orders(replacement_that_dies_on_the_way_is_a_loss_like_any),
+		orders(replacements_that_cannot_be_change_nothing),
 		orders(orders_that_cannot_be_are_refused_with_a_reason),
 	};
 

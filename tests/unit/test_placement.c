@@ -286,6 +286,27 @@ static void copy_lives_its_own_life(void **state)
 	placement_free(p);
 }
 
+static void replacement_takes_the_slot_and_nothing_else_moves(void **state)
+{
+	struct placement *p = with(24, NODES(1, 2, 3));
+
+	join_reserve(p, NODES(4, 5));
+	assert_int_equal(0, placement_replace(p, 2, 5));
+	assert_slots(p, NODES(1, 5, 3));
+	assert_reserve(p, NODES(4));
+	assert_false(placement_has(p, 2));
+	assert_int_equal(0, placement_replace(p, 1, 9)); /* nobody's so far */
+	assert_slots(p, NODES(9, 5, 3));
+	assert_int_equal(-EINVAL, placement_replace(p, 1, 4));
+	assert_int_equal(-EINVAL, placement_replace(p, 4, 1));
+	assert_int_equal(-EINVAL, placement_replace(p, 9, 3));
+	assert_int_equal(-EINVAL, placement_replace(p, 0, 4));
+	assert_int_equal(-EINVAL, placement_replace(p, 9, NODES_MAX + 1));
+	assert_slots(p, NODES(9, 5, 3));
+	assert_reserve(p, NODES(4));
+	placement_free(p);
+}
+
 static void registration_follows_the_rule(void **state)
 {
 	static const struct {
@@ -575,6 +596,8 @@ int main(void)
 		cmocka_unit_test(restore_brings_slots_and_queue_back),
 		cmocka_unit_test(contradictory_restore_changes_nothing),
 		cmocka_unit_test(copy_lives_its_own_life),
+		cmocka_unit_test(
+			replacement_takes_the_slot_and_nothing_else_moves),
 		cmocka_unit_test(registration_follows_the_rule),
 		cmocka_unit_test(random_batches_follow_the_naive_rule),
 		cmocka_unit_test(every_published_sequence_ends_as_published),

@@ -610,6 +610,37 @@ static void a_drain_hands_the_routes_to_others(void **state)
 	CHECK("{'cmd':'node.list'}", { "nodes/1/state", "\"active\"" });
 }
 
+static void a_rehearsed_replacement_moves_nothing(void **state)
+{
+	join("a");
+	join("b");
+	settle();
+	join("c");
+	CHECK("{'cmd':'node.replace','name':'a','by':'c','dry_run':true}",
+	      { "dry_run", "true" }, { "moved", "12" },
+	      { "moves/0/from", "\"a\"" }, { "moves/0/to", "\"c\"" },
+	      { "moves/1", "none" });
+	CHECK("{'cmd':'node.replace','name':'a','by':'b','dry_run':true}",
+	      { "error/code", "\"refused\"" },
+	      { "error/what", "\"cannot replace node\"" });
+	CHECK("{'cmd':'node.replace','name':'a','by':'d','dry_run':true}",
+	      { "error/code", "\"not-found\"" }, { "error/object", "\"d\"" });
+	CHECK("{'cmd':'node.list'}", { "nodes/0/routes", "12" },
+	      { "nodes/0/state", "\"active\"" });
+}
+
+static void a_replacement_takes_the_slot(void **state)
+{
+	join("a");
+	settle();
+	join("b"); /* still joining */
+	CHECK("{'cmd':'node.replace','name':'a','by':'b'}",
+	      { "state", "\"draining\"" }, { "by", "\"b\"" });
+	settle();
+	CHECK("{'cmd':'node.list'}", { "nodes/0/state", "\"drained\"" },
+	      { "nodes/1/slot", "1" }, { "nodes/1/routes", "24" });
+}
+
 static void a_refusal_says_why(void **state)
 {
 	join("a");
@@ -958,6 +989,8 @@ int main(void)
 		T(a_rehearsed_drain_moves_nothing),
 		T(a_rehearsed_drain_of_the_last_node_leads_to_nobody),
 		T(a_drain_hands_the_routes_to_others),
+		T(a_rehearsed_replacement_moves_nothing),
+		T(a_replacement_takes_the_slot),
 		T(a_refusal_says_why),
 		T(a_failed_node_is_lost_at_once_and_can_be_forgotten),
 		T(a_freeze_shows_in_status_until_it_is_thawed),

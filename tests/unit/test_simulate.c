@@ -13,12 +13,15 @@
 #include "base/units.h"
 #include "control/simulate.h"
 
+static const struct simulate_start of_24 = { .routes = 24 };
+
 static void run(struct simulate_result *out, unsigned routes, unsigned reserve,
 		const char *script)
 {
+	const struct simulate_start start = { .routes = routes,
+					      .reserve = reserve };
 	struct diag diag;
-	int err = simulate_run(script, strlen(script), routes, reserve, out,
-			       &diag);
+	int err = simulate_run(script, strlen(script), &start, out, &diag);
 
 	if (err)
 		fail_msg("line %u: %s", diag.line, diag.text);
@@ -103,6 +106,11 @@ static void every_script_ends_as_the_rules_say(void **state)
 		{ "all may be lost", "join a b\nfail a b", "|", 24, 0, 48 },
 		{ "a lost node may return", "join a b\nfail a\njoin a", "b a |",
 		  24, 0, 24 + 12 + 12 },
+		{ "a reserve replaces an active node",
+		  "join a b c\nreserve d e\nreplace b e", "a e c | d", 24, 0,
+		  24 + 8 },
+		{ "a new node replaces it", "join a b\nreplace a c", "c b |",
+		  24, 0, 24 + 12 },
 		{ "the same names again and again",
 		  "join a\nfail a\njoin a\nfail a\nreserve a", "| a", 24, 0,
 		  96 },
@@ -148,6 +156,13 @@ static void refusals_name_the_line_and_the_word(void **state)
 		{ "JOIN a", "'JOIN' is no event", 1 },
 		{ "join", "missing", 1 },
 		{ "join # a", "missing", 1 },
+		{ "join a\nreplace b c", "no node 'b'", 2 },
+		{ "join a b\nreplace a b", "'b' has a slot", 2 },
+		{ "join a b\nreplace a a", "'a' has a slot", 2 },
+		{ "join a\nreserve b\nreplace b c", "'b' has no slot", 3 },
+		{ "join a\nreplace a", "by whom", 2 },
+		{ "join a\nreplace a b c", "two names", 2 },
+		{ "join a\nreplace a -b", "'-b' is no node name", 2 },
 		{ "join a,b", "'a,b' is no node name", 1 },
 		{ "join -a", "'-a' is no node name", 1 },
 		{ "join \033[2J", "'?[2J' is no node name", 1 },
@@ -160,7 +175,7 @@ static void refusals_name_the_line_and_the_word(void **state)
 
 		assert_int_equal(-EINVAL, simulate_run(rows[i].script,
 						       strlen(rows[i].script),
-						       24, 0, &r, &diag));
+						       &of_24, &r, &diag));
 		if (diag.line != rows[i].line ||
 		    !strstr(diag.text, rows[i].names))
 			fail_msg("'%s' gives line %u: %s", rows[i].script,
@@ -182,7 +197,7 @@ static void names_have_the_length_that_is_allowed(void **state)
 	simulate_result_fini(&r);
 
 	name[NODE_NAME_MAX - 1] = 'n';
-	assert_int_equal(-EINVAL, simulate_run(script, strlen(script), 24, 0,
+	assert_int_equal(-EINVAL, simulate_run(script, strlen(script), &of_24,
 					       &r, &diag));
 }
 
@@ -198,6 +213,7 @@ static void write_line(char *script, size_t *len, const char *verb,
 
 static void as_many_nodes_as_there_can_be_and_no_more(void **state)
 {
+	const struct simulate_start largest = { .routes = ROUTES_MAX };
 	static char script[4 * 8 * NODES_MAX];
 	struct simulate_result r;
 	struct diag diag;
@@ -213,9 +229,82 @@ static void as_many_nodes_as_there_can_be_and_no_more(void **state)
 
 	write_line(script, &len, "reserve", 1, 1);
 	assert_int_equal(-EINVAL,
-			 simulate_run(script, len, ROUTES_MAX, 0, &r, &diag));
+			 simulate_run(script, len, &largest, &r, &diag));
 	assert_int_equal(4, diag.line);
 	assert_non_null(strstr(diag.text, "4096"));
+}
+
+static void script_begins_where_the_start_says(void **state)
+{
+	static const char slots[][NODE_NAME_MAX] = { "a", "b", "c" };
+	static const char in_reserve[][NODE_NAME_MAX] = { "d" };
+	struct simulate_start start = { .routes = 24,
+					.slots = slots,
+					.n_slots = 3,
+					.in_reserve = in_reserve,
+					.n_reserve = 1 };
+	struct simulate_result r;
+	struct diag diag;
+
+	assert_int_equal(0, simulate_run("fail b", 6, &start, &r, &diag));
+	assert_nodes(&r, "a d c |");
+	assert_int_equal(1, r.n_steps);
+	assert_int_equal(8, r.moved); /* what was there did not move */
+	simulate_result_fini(&r);
+
+	start.in_reserve = slots;
+	assert_int_equal(-EINVAL, simulate_run("", 0, &start, &r, &diag));
+	assert_int_equal(0, diag.line);
+	assert_non_null(strstr(diag.text, "'a'"));
+}
+
+static void loss_of_each_node_is_foreseen(void **state)
+{
+	static const struct simulate_loss want[] = {
+		{ .node = "a",
+		  .successor = "c",
+		  .slot = 1,
+		  .routes = 8,
+		  .moved = 12,
+		  .takers = 2 },
+		{ .node = "b",
+		  .successor = "c",
+		  .slot = 2,
+		  .routes = 8,
+		  .moved = 12,
+		  .takers = 2 },
+		{ .node = "c",
+		  .successor = "",
+		  .slot = 3,
+		  .routes = 8,
+		  .moved = 8,
+		  .takers = 2 },
+	};
+	struct simulate_start start = { .routes = 24, .each = true };
+	struct simulate_result r;
+	struct diag diag;
+
+	assert_int_equal(0, simulate_run("join a b c", 10, &start, &r, &diag));
+	assert_int_equal(3, r.n_losses);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_string_equal(want[i].node, r.losses[i].node);
+		assert_string_equal(want[i].successor, r.losses[i].successor);
+		assert_int_equal(want[i].slot, r.losses[i].slot);
+		assert_int_equal(want[i].routes, r.losses[i].routes);
+		assert_int_equal(want[i].moved, r.losses[i].moved);
+		assert_int_equal(want[i].takers, r.losses[i].takers);
+	}
+	simulate_result_fini(&r);
+
+	assert_int_equal(
+		0, simulate_run("join a\nreserve b", 16, &start, &r, &diag));
+	assert_string_equal("b", r.losses[0].successor);
+	assert_int_equal(24, r.losses[0].moved);
+	assert_int_equal(1, r.losses[0].takers);
+	assert_string_equal("b", r.losses[1].node);
+	assert_int_equal(0, r.losses[1].moved);
+	assert_string_equal("", r.losses[1].successor);
+	simulate_result_fini(&r);
 }
 
 static uint32_t draw(uint64_t *seed)
@@ -255,6 +344,7 @@ static void random_scripts_are_played_or_refused(void **state)
 
 	print_message("seed %llu\n", (unsigned long long)seed);
 	for (unsigned i = 0; i < 3000; i++) {
+		struct simulate_start start = { .routes = 0 };
 		struct simulate_result r;
 		struct diag diag = { .line = 0 };
 		char text[512], *script;
@@ -264,8 +354,10 @@ static void random_scripts_are_played_or_refused(void **state)
 		/* in a block of its own: ASan sees a read beyond its end */
 		script = malloc(len ? len : 1);
 		memcpy(script, text, len);
-		err = simulate_run(script, len, 1 + draw(&seed) % 30,
-				   draw(&seed) % 3, &r, &diag);
+		start.routes = 1 + draw(&seed) % 30;
+		start.reserve = draw(&seed) % 3;
+		start.each = draw(&seed) % 2;
+		err = simulate_run(script, len, &start, &r, &diag);
 		if (err) {
 			assert_int_equal(-EINVAL, err);
 			assert_true(diag.line > 0 && diag.text[0]);
@@ -288,6 +380,8 @@ int main(void)
 		cmocka_unit_test(refusals_name_the_line_and_the_word),
 		cmocka_unit_test(names_have_the_length_that_is_allowed),
 		cmocka_unit_test(as_many_nodes_as_there_can_be_and_no_more),
+		cmocka_unit_test(script_begins_where_the_start_says),
+		cmocka_unit_test(loss_of_each_node_is_foreseen),
 		cmocka_unit_test(random_scripts_are_played_or_refused),
 	};
 

@@ -9,7 +9,7 @@ _haloctl_names() {
 _haloctl() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
 	local -A verbs=(
-		[node]='list show drain undrain fail rm'
+		[node]='list show drain replace undrain fail rm'
 		[route]='list show why'
 		[cluster]='freeze thaw'
 		[key]='new list rm'
@@ -17,10 +17,11 @@ _haloctl() {
 	)
 	local -A options=(
 		[node_drain]='--wait --deadline --dry-run'
+		[node_replace]='--dry-run'
 		[route_list]='--node --each'
 		[monitor]='--since'
 		[history]='--node --since'
-		[simulate]='--routes --reserve --script'
+		[simulate]='--routes --reserve --script --each'
 		[key_new]='--keys --config'
 		[key_list]='--keys --config'
 		[key_rm]='--keys --config'
@@ -54,7 +55,7 @@ _haloctl() {
 		0,*) reply="$objects --json --socket --version --help" ;;
 		1,*) reply="${verbs[${words[0]}]-} ${options[${words[0]}]-}" ;;
 		2,node,list) ;;
-		2,node,*) reply=$(_haloctl_names) ;;
+		2,node,* | 3,node,replace) reply=$(_haloctl_names) ;;
 		2,config,check)
 			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 			return

@@ -8,8 +8,8 @@
 #include "haloctl.h"
 
 command_fn cmd_status, cmd_doctor, cmd_stats, cmd_shutdown;
-command_fn cmd_node_list, cmd_node_show, cmd_node_drain, cmd_node_undrain,
-	cmd_node_fail, cmd_node_rm;
+command_fn cmd_node_list, cmd_node_show, cmd_node_drain, cmd_node_replace,
+	cmd_node_undrain, cmd_node_fail, cmd_node_rm;
 command_fn cmd_route_list, cmd_route_show, cmd_route_why;
 command_fn cmd_cluster_freeze, cmd_cluster_thaw;
 command_fn cmd_monitor, cmd_history;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* haloctl node list, show, drain, undrain, fail, rm */
+/* haloctl node list, show, drain, replace, undrain, fail, rm */
 #include <string.h>
 
 #include "client.h"
@@ -225,6 +225,23 @@ int cmd_node_drain(struct haloctl *ctl, int argc, char **argv)
 				     wait && !dry_run, "dry_run", dry_run,
 				     "deadline_ms", (json_int_t)deadline_ms),
 			   print_outcome);
+}
+
+int cmd_node_replace(struct haloctl *ctl, int argc, char **argv)
+{
+	bool dry_run = false;
+	const struct option_spec specs[] = {
+		{ .name = "dry-run", .flag = &dry_run },
+		{ 0 },
+	};
+	int err = options_parse(ctl, &argc, argv, specs, 2, 2);
+
+	return err ? err
+		   : client_show(ctl,
+				 json_pack("{s:s, s:s, s:s, s:b}", "cmd",
+					   "node.replace", "name", argv[1],
+					   "by", argv[2], "dry_run", dry_run),
+				 print_outcome);
 }
 
 /* undrain, fail, rm: a name and nothing else */

@@ -104,15 +104,38 @@ static json_t *steps_json(const struct simulate_result *r)
 	return list;
 }
 
+static json_t *losses_json(const struct simulate_result *r)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < r->n_losses; i++) {
+		const struct simulate_loss *l = &r->losses[i];
+
+		json_array_append_new(
+			list,
+			json_pack("{s:s, s:o, s:i, s:i, s:s?, s:i}", "node",
+				  l->node, "slot",
+				  l->slot ? json_integer(l->slot) : json_null(),
+				  "routes", (int)l->routes, "moved",
+				  (int)l->moved, "successor",
+				  *l->successor ? l->successor : NULL, "takers",
+				  (int)l->takers));
+	}
+	return list;
+}
+
 static int print_json(struct haloctl *ctl, const struct simulate_result *r)
 {
-	return haloctl_print_json(
-		ctl, json_pack("{s:i, s:i, s:o, s:o, s:o, s:o, s:I}", "schema",
-			       HALOCTL_SCHEMA, "routes", (int)r->routes,
-			       "slots", names_json(r->slots, r->n_slots),
-			       "reserve", names_json(r->reserve, r->n_reserve),
-			       "owner", owner_json(r), "steps", steps_json(r),
-			       "moved", (json_int_t)r->moved));
+	json_t *all = json_pack("{s:i, s:i, s:o, s:o, s:o, s:o, s:I}", "schema",
+				HALOCTL_SCHEMA, "routes", (int)r->routes,
+				"slots", names_json(r->slots, r->n_slots),
+				"reserve", names_json(r->reserve, r->n_reserve),
+				"owner", owner_json(r), "steps", steps_json(r),
+				"moved", (json_int_t)r->moved);
+
+	if (r->losses)
+		json_object_set_new(all, "each", losses_json(r));
+	return haloctl_print_json(ctl, all);
 }
 
 static struct libscols_table *new_table(struct haloctl *ctl,
@@ -240,6 +263,42 @@ static void print_summary(struct haloctl *ctl, const struct simulate_result *r)
 	fputc('\n', ctl->out);
 }
 
+static void print_losses(struct haloctl *ctl, const struct simulate_result *r)
+{
+	static const struct column columns[] = {
+		{ "IF LOST", 0 },
+		{ "SLOT", SCOLS_FL_RIGHT },
+		{ "ROUTES", SCOLS_FL_RIGHT },
+		{ "MOVED", SCOLS_FL_RIGHT },
+		{ "SLOT GOES TO", 0 },
+		{ "TAKERS", SCOLS_FL_RIGHT },
+		{ NULL, 0 },
+	};
+	struct libscols_table *table = new_table(ctl, columns);
+
+	for (unsigned i = 0; i < r->n_losses; i++) {
+		struct libscols_line *line = scols_table_new_line(table, NULL);
+		const struct simulate_loss *l = &r->losses[i];
+
+		scols_line_set_data(line, 0, l->node);
+		if (l->slot)
+			set_number(line, 1, l->slot);
+		else
+			scols_line_set_data(line, 1, "-");
+		set_number(line, 2, l->routes);
+		set_number(line, 3, l->moved);
+		scols_line_set_data(line, 4,
+				    *l->successor ? l->successor : "-");
+		set_number(line, 5, l->takers);
+	}
+	if (r->n_losses)
+		scols_print_table(table);
+	else
+		fputs("there is no node to lose\n", ctl->out);
+	scols_unref_table(table);
+	fputc('\n', ctl->out);
+}
+
 /* 0 or -ENOMEM. */
 static int print_text(struct haloctl *ctl, const struct simulate_result *r)
 {
@@ -254,6 +313,8 @@ static int print_text(struct haloctl *ctl, const struct simulate_result *r)
 		if (r->n_slots)
 			print_slots(ctl, r, sets);
 		print_strip(ctl, r);
+		if (r->losses)
+			print_losses(ctl, r);
 		print_summary(ctl, r);
 	}
 	free(ids);
@@ -289,12 +350,12 @@ static int refuse(struct haloctl *ctl, const struct script *script,
 }
 
 static int simulate(struct haloctl *ctl, const struct script *script,
-		    unsigned routes, unsigned reserve)
+		    const struct simulate_start *start)
 {
 	struct simulate_result result;
 	struct diag diag;
-	int err = simulate_run(script->text, script->len, routes, reserve,
-			       &result, &diag);
+	int err =
+		simulate_run(script->text, script->len, start, &result, &diag);
 
 	if (err == -EINVAL)
 		return refuse(ctl, script, &diag);
@@ -311,30 +372,32 @@ static int simulate(struct haloctl *ctl, const struct script *script,
 int cmd_simulate(struct haloctl *ctl, int argc, char **argv)
 {
 	const char *routes_text = NULL, *reserve_text = "0", *path = "-";
+	struct simulate_start start = { .routes = 0 };
 	const struct option_spec options[] = {
 		{ .name = "routes", .value = &routes_text },
 		{ .name = "reserve", .value = &reserve_text },
 		{ .name = "script", .value = &path },
+		{ .name = "each", .flag = &start.each },
 		{ .name = NULL },
 	};
 	struct script script = { .text = NULL };
-	unsigned routes, reserve;
 	int err = options_parse(ctl, &argc, argv, options, 0, 0);
 
 	if (err)
 		return err;
 	if (!routes_text)
 		return haloctl_usage(ctl, "'--routes' is missing");
-	err = parse_number(ctl, "routes", routes_text, 1, ROUTES_MAX, &routes);
+	err = parse_number(ctl, "routes", routes_text, 1, ROUTES_MAX,
+			   &start.routes);
 	if (!err)
 		err = parse_number(ctl, "reserve", reserve_text, 0, NODES_MAX,
-				   &reserve);
+				   &start.reserve);
 	if (err)
 		return err;
 	err = read_script(path, &script);
 	if (err)
 		return fail(ctl, &script, strerror(-err));
-	err = simulate(ctl, &script, routes, reserve);
+	err = simulate(ctl, &script, &start);
 	free(script.text);
 	return err;
 }

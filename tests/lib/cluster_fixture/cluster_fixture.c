@@ -81,10 +81,10 @@ void fixture_cut(struct fixture *f, struct fixture_agent *a)
 static const char *event_name(enum event_type type)
 {
 	static const char *const names[] = {
-		"HELLO",	"BEAT",	  "MOVED_OK", "ASSIGNED_OK",
-		"GOODBYE",	"CLOSED", "PROBED",   "REFUSED",
-		"APPLY_FAILED", "drain",  "undrain",  "fail",
-		"rm",		"freeze", "thaw",     "tick",
+		"HELLO",   "BEAT",    "MOVED_OK", "ASSIGNED_OK",  "GOODBYE",
+		"CLOSED",  "PROBED",  "REFUSED",  "APPLY_FAILED", "drain",
+		"replace", "undrain", "fail",	  "rm",		  "freeze",
+		"thaw",	   "tick",
 	};
 
 	return names[type];
