@@ -75,6 +75,7 @@ static void settings_of(struct plane_conf *out, const struct conf *conf,
 		.workers = conf->nfqueue.workers,
 		.queue_len = conf->nfqueue.queue_len,
 		.realtime = conf->agents.profile == PROFILE_FAST,
+		.ct_mark_mask = conf->ct_mark_mask,
 		.relearn = *relearn,
 	};
 	settings_engine(&out->engine, conf);

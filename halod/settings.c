@@ -54,6 +54,7 @@ void settings_engine(struct engine_conf *out, const struct conf *c)
 		.n_services = c->n_services,
 		.flows_max = c->nfqueue.flows_max,
 		.held_max = c->nfqueue.held_max,
+		.no_node_hold_ns = c->no_node_hold_ns,
 	};
 	for (unsigned i = 0; i < c->n_services; i++) {
 		struct engine_service *to = &out->services[i];

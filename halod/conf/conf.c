@@ -31,6 +31,7 @@ static const struct conf defaults = {
 	.restart_grace_ns = 10 * NS_PER_S,
 	.no_node_hold_ns = 3 * NS_PER_S,
 	.panic = 0.5,
+	.ct_mark_mask = 0xffff0000,
 	.nfqueue = {
 		.queue = 100,
 		.workers = 1,

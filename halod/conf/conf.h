@@ -18,8 +18,9 @@ enum conf_profile { PROFILE_DEFAULT, PROFILE_FAST };
 enum conf_auth { AUTH_PSK, AUTH_NONE };
 enum conf_handover { HANDOVER_ATOMIC, HANDOVER_KEEP };
 
-#define CONF_NETWORKS_MAX 64
-#define CONF_PATH_MAX	  108 /* sun_path's limit for sockets */
+#define CONF_NETWORKS_MAX  64
+#define CONF_MARK_BITS_MIN 16  /* for the tags of node instances */
+#define CONF_PATH_MAX	   108 /* sun_path's limit for sockets */
 
 struct conf_service {
 	char name[NODE_NAME_MAX];
@@ -54,7 +55,8 @@ struct conf {
 		hold_down_max_ns, restart_grace_ns, drain_deadline_ns,
 		no_node_hold_ns;
 	double panic;
-	struct { /* nfqueue = { … } */
+	uint32_t ct_mark_mask; /* adjoining bits, CONF_MARK_BITS_MIN or more */
+	struct {	       /* nfqueue = { … } */
 		uint16_t queue;
 		unsigned workers, queue_len, flows_max, held_max;
 	} nfqueue;

@@ -121,6 +121,9 @@ void print_value(FILE *out, const struct rule *rule, const void *from,
 	case RULE_SHARE:
 		print_share(out, *(const double *)from);
 		break;
+	case RULE_MASK:
+		fprintf(out, "0x%08" PRIx32, *(const uint32_t *)from);
+		break;
 	case RULE_WORD:
 		print_string(out, rule_word_text(rule->words,
 						 (unsigned)load_unsigned(

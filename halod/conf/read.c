@@ -54,6 +54,16 @@ static void read_share(const struct setting_source *src,
 	setting_share(src, s, into);
 }
 
+static void read_mask(const struct setting_source *src,
+		      const config_setting_t *s, const struct rule *rule,
+		      void *into)
+{
+	uint32_t mask;
+
+	if (setting_mask(src, s, (unsigned)rule->min, &mask))
+		store_unsigned(into, rule->size, mask);
+}
+
 static void read_path(const struct setting_source *src,
 		      const config_setting_t *s, const struct rule *rule,
 		      void *into)
@@ -346,7 +356,7 @@ static read_fn *const readers[RULE_KINDS] = {
 	[RULE_WORD_TEXT] = read_word_text, [RULE_ENDPOINT] = read_endpoint,
 	[RULE_VIPS] = read_vips,	   [RULE_NETWORKS] = read_networks,
 	[RULE_SERVICES] = read_services,   [RULE_GROUP] = read_subgroup,
-	[RULE_LATER] = read_later,
+	[RULE_LATER] = read_later,	   [RULE_MASK] = read_mask,
 };
 
 static void report_unknown(const struct setting_source *src,

@@ -108,6 +108,8 @@ const struct rule rule_root[] = {
 	{ "no-node-hold", RULE_DURATION, IN(struct conf, no_node_hold_ns), 0,
 	  1 * MIN, .live = true },
 	{ "panic", RULE_SHARE, IN(struct conf, panic), .live = true },
+	{ "ct-mark-mask", RULE_MASK, IN(struct conf, ct_mark_mask),
+	  CONF_MARK_BITS_MIN },
 	{ "nfqueue", RULE_GROUP, .rules = nfqueue },
 	{ .name = NULL },
 };

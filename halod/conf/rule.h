@@ -14,6 +14,7 @@ enum rule_kind {
 	RULE_INTEGER,	/* size 2 or 4; min..max */
 	RULE_DURATION,	/* uint64_t ns; min..max */
 	RULE_SHARE,	/* double */
+	RULE_MASK,	/* uint32_t; min: how many bits, side by side */
 	RULE_PATH,	/* char[size], absolute */
 	RULE_NAME,	/* char[size], [A-Za-z0-9._-] */
 	RULE_WORD,	/* size 1 or 4; the value of one of words */

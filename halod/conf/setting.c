@@ -157,6 +157,38 @@ bool setting_share(const struct setting_source *src, const config_setting_t *s,
 	return true;
 }
 
+static bool is_run_of_bits(uint32_t mask, unsigned bits)
+{
+	uint32_t lowest = mask & -mask;
+
+	return (unsigned)__builtin_popcount(mask) >= bits &&
+	       ((mask + lowest) & mask) == 0;
+}
+
+bool setting_mask(const struct setting_source *src, const config_setting_t *s,
+		  unsigned bits, uint32_t *out)
+{
+	uint32_t mask;
+
+	if (s->type != CONFIG_TYPE_INT) {
+		setting_error(src, s,
+			      "must be a mask such as 0xffff0000, not %s",
+			      setting_type_name(s));
+		return false;
+	}
+	mask = (uint32_t)config_setting_get_int(s);
+	if (!is_run_of_bits(mask, bits)) {
+		setting_error(
+			src, s,
+			"0x%x is no mask of %u or more bits side by side, "
+			"as 0xffff0000 is",
+			mask, bits);
+		return false;
+	}
+	*out = mask;
+	return true;
+}
+
 bool setting_text(const struct setting_source *src, const config_setting_t *s,
 		  unsigned size, const char **out)
 {

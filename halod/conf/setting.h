@@ -37,6 +37,9 @@ bool setting_duration(const struct setting_source *src,
 /* above 0, at most 1 */
 bool setting_share(const struct setting_source *src, const config_setting_t *s,
 		   double *out);
+/* Of `bits` adjoining bits or more; libconfig keeps them as an int's. */
+bool setting_mask(const struct setting_source *src, const config_setting_t *s,
+		  unsigned bits, uint32_t *out);
 /* Borrowed; not empty, shorter than size, printable. */
 bool setting_text(const struct setting_source *src, const config_setting_t *s,
 		  unsigned size, const char **out);

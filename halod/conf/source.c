@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -148,8 +149,9 @@ static void skip_word(struct scan *s)
 		s->at++;
 }
 
-/* An 'L' behind the number makes libconfig keep 64 bits; floats are exact
- * enough to be refused by the setting's own range. */
+/* Hexadecimal ones are masks, of which libconfig keeps all 32 bits. An 'L'
+ * behind the number makes libconfig keep 64 bits; floats are exact enough to be
+ * refused by the setting's own range. */
 static void check_number(struct scan *s)
 {
 	bool hex = s->at[0] == '0' && (s->at[1] == 'x' || s->at[1] == 'X');
@@ -160,7 +162,7 @@ static void check_number(struct scan *s)
 	errno = 0;
 	value = strtoull(start, &end, hex ? 16 : 10);
 	if (!strchr(".eEL", *end) || !*end) {
-		if (errno == ERANGE || value > INT_MAX)
+		if (errno == ERANGE || value > (hex ? UINT32_MAX : INT_MAX))
 			diag_error(s->diags, s->name, s->line,
 				   "%.*s is too large a number for any setting",
 				   (int)(end - start > 40 ? 40 : end - start),

@@ -11,9 +11,9 @@
 
 #include "io/nfnl.h"
 
-#define DELETES_MAX 64 /* in one message to the kernel */
-#define DELETE_LEN  256
-#define BUFFERS	    (1 << 20)
+#define ORDERS_MAX 64 /* in one message to the kernel */
+#define ORDER_LEN  256
+#define BUFFERS	   (1 << 20)
 
 static bool holds(const struct nlattr *a, size_t len)
 {
@@ -192,10 +192,9 @@ static void put_ip(struct nlmsghdr *nlh, const struct conntrack_entry *e)
 	mnl_attr_nest_end(nlh, ip);
 }
 
-static size_t put_delete(void *buf, const struct conntrack_entry *e)
+/* The one entry that is meant, and no other that came in its place. */
+static void put_entry(struct nlmsghdr *nlh, const struct conntrack_entry *e)
 {
-	struct nlmsghdr *nlh =
-		request(buf, IPCTNL_MSG_CT_DELETE, e->client.addr.af);
 	struct nlattr *tuple = mnl_attr_nest_start(nlh, CTA_TUPLE_ORIG), *proto;
 
 	put_ip(nlh, e);
@@ -206,12 +205,29 @@ static size_t put_delete(void *buf, const struct conntrack_entry *e)
 	mnl_attr_nest_end(nlh, proto);
 	mnl_attr_nest_end(nlh, tuple);
 	mnl_attr_put_u32(nlh, CTA_ID, htonl(e->id));
+}
+
+/* What is to be done with each of many entries. */
+struct order {
+	uint8_t type;
+	uint32_t mask; /* of the mark to be set; 0: none */
+};
+
+static size_t put_order(void *buf, const struct order *o,
+			const struct conntrack_entry *e)
+{
+	struct nlmsghdr *nlh = request(buf, o->type, e->client.addr.af);
+
+	put_entry(nlh, e);
+	if (o->mask)
+		put_mark(nlh, &(struct conntrack_mark){ e->mark, o->mask });
 	return nlh->nlmsg_len;
 }
 
-int conntrack_delete(const struct conntrack_entry *entries, unsigned count)
+static int order_all(const struct order *o,
+		     const struct conntrack_entry *entries, unsigned count)
 {
-	char buf[DELETES_MAX * DELETE_LEN];
+	char buf[ORDERS_MAX * ORDER_LEN];
 	struct mnl_socket *nl;
 	int err = nfnl_open(&nl, BUFFERS);
 	unsigned i = 0;
@@ -221,10 +237,26 @@ int conntrack_delete(const struct conntrack_entry *entries, unsigned count)
 	while (i < count && !err) {
 		size_t len = 0;
 
-		while (i < count && len + DELETE_LEN <= sizeof(buf))
-			len += put_delete(buf + len, &entries[i++]);
+		while (i < count && len + ORDER_LEN <= sizeof(buf))
+			len += put_order(buf + len, o, &entries[i++]);
 		err = nfnl_send(nl, buf, len, -ENOENT);
 	}
 	mnl_socket_close(nl);
 	return err;
+}
+
+int conntrack_change_marks(const struct conntrack_entry *entries,
+			   unsigned count, uint32_t mask)
+{
+	/* without NLM_F_CREATE: of what is there */
+	const struct order o = { IPCTNL_MSG_CT_NEW, mask };
+
+	return order_all(&o, entries, count);
+}
+
+int conntrack_delete(const struct conntrack_entry *entries, unsigned count)
+{
+	const struct order o = { IPCTNL_MSG_CT_DELETE, 0 };
+
+	return order_all(&o, entries, count);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The kernel's connection tracking by netlink: listing and deleting entries by
- * their mark. It sends nobody anything.
+ * The kernel's connection tracking by netlink: listing, marking and deleting
+ * entries. It sends nobody anything.
  */
 #ifndef HALO_IO_CONNTRACK_H
 #define HALO_IO_CONNTRACK_H
@@ -46,6 +46,10 @@ int conntrack_list(const struct conntrack_mark *m, conntrack_fn fn, void *arg);
 
 /* All at once; entries that are not confirmed yet are missed. */
 int conntrack_delete_marked(const struct conntrack_mark *m);
+/* Of each, the bits of mask become those of its entry's mark. Entries that are
+ * gone meanwhile are fine. */
+int conntrack_change_marks(const struct conntrack_entry *entries,
+			   unsigned count, uint32_t mask);
 /* These alone; those that are gone meanwhile are fine. */
 int conntrack_delete(const struct conntrack_entry *entries, unsigned count);
 

@@ -34,6 +34,8 @@ struct engine_conf {
 	unsigned flows_max; /* bounded: beyond it the idlest half-open, then
 			     * the idlest flow gives way, counted */
 	unsigned held_max;
+	/* a new connection that has waited for so long is refused */
+	uint64_t no_node_hold_ns;
 	uint64_t now_ns;
 	uint32_t seed; /* of the flow hash */
 };

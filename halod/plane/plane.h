@@ -21,6 +21,9 @@ struct plane_conf {
 	unsigned workers;	   /* queues and threads */
 	unsigned queue_len;	   /* packets the kernel keeps per queue */
 	bool realtime;		   /* SCHED_FIFO for workers */
+	/* Bits of a flow's ct mark for the tag of its node instance, side by
+	 * side; others are not HaloD's. The plane nft's. */
+	uint32_t ct_mark_mask;
 	/* routes that did not move since the state was stored: their flows are
 	 * relearned from mid-stream packets */
 	struct route_set relearn;

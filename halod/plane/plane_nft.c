@@ -28,6 +28,7 @@
 
 struct plane {
 	struct engine_conf engine;
+	struct plane_nft_tag tag;
 	struct plane_nft_table table;
 	struct plane_nft_gate *gate;
 	struct plane_nft_syns *syns;
@@ -80,6 +81,7 @@ static int start_ends(struct plane *p, const struct plane_conf *conf, char *err,
 		      unsigned err_size)
 {
 	struct plane_nft_ends_conf ends = { .engine = &p->engine,
+					    .tag = p->tag,
 					    .mark = MADE_MARK,
 					    .replay = REPLAY_MARK,
 					    .realtime = conf->realtime };
@@ -99,6 +101,7 @@ static int open_table(struct plane *p, const struct plane_conf *conf, char *err,
 				      .group = conf->queue,
 				      .mark = MADE_MARK,
 				      .replay = REPLAY_MARK,
+				      .tag = p->tag,
 				      .unlogged =
 					      !plane_nft_syns_is_fed(p->syns) };
 	int ret = rules_probe(&nft.how, err, err_size);
@@ -169,6 +172,7 @@ static int nft_open(struct plane **out, const struct plane_conf *conf,
 		return ret;
 	}
 	p->engine = conf->engine;
+	p->tag = plane_nft_tag_at(conf->ct_mark_mask);
 	ret = event_queue_init(&p->events);
 	if (ret) {
 		snprintf(err, err_size, "%s", strerror(-ret));
@@ -239,7 +243,7 @@ static bool view(void *arg, const struct conntrack_entry *c)
 	struct viewing *v = arg;
 	struct engine_door door =
 		engine_door(&v->plane->engine, &c->door, c->protocol);
-	uint32_t tag = (c->mark & PLANE_NFT_TAG_MASK) >> PLANE_NFT_TAG_SHIFT;
+	uint32_t tag = plane_nft_tag_of(&v->plane->tag, c->mark);
 
 	if (!door.found || !tag ||
 	    (v->query->route && v->query->route != door.route))
@@ -259,14 +263,14 @@ static bool view(void *arg, const struct conntrack_entry *c)
 static int nft_flows(struct plane *p, const struct flow_query *q,
 		     struct flow_view *out, unsigned max)
 {
-	struct conntrack_mark tag = { .value = q->tag << PLANE_NFT_TAG_SHIFT };
+	struct conntrack_mark tag = { .value = q->tag << p->tag.shift };
 	struct viewing v = { .plane = p, .query = q, .out = out, .max = max };
 	int err;
 
 	if (!max)
 		return 0;
 	if (q->tag)
-		tag.mask = PLANE_NFT_TAG_MASK;
+		tag.mask = p->tag.mask;
 	err = conntrack_list(&tag, view, &v);
 	return err ? err : (int)v.count;
 }
@@ -385,12 +389,13 @@ static int nft_next_event(struct plane *p, struct plane_event *out)
 	return 0;
 }
 
-static void end_all_flows(const struct table *t)
+static void end_all_flows(const struct plane *p)
 {
-	struct conntrack_mark tag = { .mask = PLANE_NFT_TAG_MASK };
+	struct conntrack_mark tag = { .mask = p->tag.mask };
+	const struct table *t = p->table.now;
 
 	for (unsigned s = 1; s <= t->seats; s++) {
-		tag.value = t->seat[s].tag << PLANE_NFT_TAG_SHIFT;
+		tag.value = t->seat[s].tag << p->tag.shift;
 		if (tag.value && conntrack_delete_marked(&tag))
 			log_warn("flows not deleted", "tag=%u", t->seat[s].tag);
 	}
@@ -403,7 +408,7 @@ static void nft_close(struct plane *p, bool flush)
 	if (flush && plane_nft_table_remove(err, sizeof(err)))
 		log_error("table not removed", "error=\"%s\"", err);
 	if (flush)
-		end_all_flows(p->table.now);
+		end_all_flows(p);
 	plane_nft_ends_free(p->ends);
 	ct_seq_close(p->seq);
 	plane_nft_gate_free(p->gate);

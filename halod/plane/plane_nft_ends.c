@@ -16,7 +16,6 @@
 #include "io/realtime.h"
 #include "packet/reset.h"
 #include "packet/route_bits.h"
-#include "plane/plane_nft_table.h"
 
 /* What was on its way through the kernel when the first look came is confirmed
  * by now. */
@@ -56,6 +55,7 @@ struct plane_nft_ends {
 	/* the thread's alone */
 	bool realtime;
 	const struct engine_conf *engine;
+	struct plane_nft_tag tag;
 	struct event_queue *events;
 	struct plane_nft_syns *syns;
 	struct rawsock raw, replay;
@@ -249,8 +249,7 @@ static bool end_one(void *arg, const struct conntrack_entry *c)
 /* While the listing goes on: the kernel takes 10 ms to walk an empty hash. */
 static void end_found(struct plane_nft_ends *e, struct job *j)
 {
-	struct conntrack_mark tag = { j->tag << PLANE_NFT_TAG_SHIFT,
-				      PLANE_NFT_TAG_MASK };
+	struct conntrack_mark tag = { j->tag << e->tag.shift, e->tag.mask };
 	struct ending in = { .ends = e, .job = j };
 	int err = conntrack_list(&tag, end_one, &in);
 
@@ -407,6 +406,7 @@ int plane_nft_ends_new(struct plane_nft_ends **out,
 	if (!e)
 		return -ENOMEM;
 	e->engine = conf->engine;
+	e->tag = conf->tag;
 	e->realtime = conf->realtime;
 	e->events = events;
 	e->syns = syns;

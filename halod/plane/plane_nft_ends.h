@@ -13,14 +13,16 @@
 #include "io/ct_seq.h"
 #include "plane/event_queue.h"
 #include "plane/plane.h"
+#include "plane/plane_nft_seat.h"
 #include "plane/plane_nft_syns.h"
 
 struct plane_nft_ends;
 
 struct plane_nft_ends_conf {
 	const struct engine_conf *engine; /* borrowed */
-	uint32_t mark;			  /* of packets that are not tracked */
-	uint32_t replay;		  /* of SYNs that are sent again */
+	struct plane_nft_tag tag;
+	uint32_t mark;	 /* of packets that are not tracked */
+	uint32_t replay; /* of SYNs that are sent again */
 	bool realtime;
 };
 

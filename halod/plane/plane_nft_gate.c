@@ -27,8 +27,6 @@
 #define TICK_NS	      (250 * NS_PER_MS)
 /* Copies of SYNs are taken in so often at the most, however many come. */
 #define SYNS_REST_NS (20 * NS_PER_MS)
-/* no-node-hold: a client that has waited for so long is refused. */
-#define HOLD_TICKS 12
 
 struct plane_nft_gate {
 	pthread_t thread;
@@ -51,9 +49,7 @@ struct plane_nft_gate {
 	struct plane_nft_refusals *refusals;
 	struct nft_txn txn;
 	struct rawsock raw;
-	uint32_t newest_id;
-	uint32_t ids[HOLD_TICKS]; /* the newest then; a ring */
-	uint64_t ticks, next_tick_ns, syns_rest_ns, refusal_due_ns;
+	uint64_t next_tick_ns, syns_rest_ns, refusal_due_ns, hold_due_ns;
 
 	struct {
 		_Atomic uint64_t queued, held, released, duplicates, full,
@@ -93,7 +89,7 @@ static struct table *who_serves(struct plane_nft_gate *g)
 }
 
 static bool take_refusal(struct plane_nft_gate *g, const struct nfq_packet *in,
-			 const struct parsed *at)
+			 const struct parsed *at, uint64_t now_ns)
 {
 	struct table *now;
 	bool taken;
@@ -101,8 +97,7 @@ static bool take_refusal(struct plane_nft_gate *g, const struct nfq_packet *in,
 	if (at->protocol != IPPROTO_TCP || !(at->flags & TCP_RST))
 		return false;
 	now = who_serves(g);
-	taken = plane_nft_refusals_take(g->refusals, in, at, now,
-					clock_monotonic_ns());
+	taken = plane_nft_refusals_take(g->refusals, in, at, now, now_ns);
 	table_put(now);
 	return taken;
 }
@@ -117,7 +112,7 @@ static void look_at_refusals(struct plane_nft_gate *g)
 }
 
 static void hold(struct plane_nft_gate *g, const struct nfq_packet *in,
-		 const struct parsed *at, uint16_t route)
+		 const struct parsed *at, uint16_t route, uint64_t now_ns)
 {
 	struct packet p = { .data = in->data, .len = in->len, .id = in->id };
 	struct flow_key key = { .client = at->src,
@@ -127,6 +122,7 @@ static void hold(struct plane_nft_gate *g, const struct nfq_packet *in,
 	int err = held_add(g->held, &p, &key, route, at->seq);
 
 	if (!err) {
+		held_find(g->held, &key)->since_ns = now_ns;
 		g->count.held++;
 		return;
 	}
@@ -137,21 +133,21 @@ static void hold(struct plane_nft_gate *g, const struct nfq_packet *in,
 	nfq_drop(g->nfq, in->id);
 }
 
-static void judge(struct plane_nft_gate *g, const struct nfq_packet *in)
+static void judge(struct plane_nft_gate *g, const struct nfq_packet *in,
+		  uint64_t now_ns)
 {
 	struct engine_door door = { 0 };
 	struct parsed at;
 
-	g->newest_id = in->id;
 	if (!parse_packet(in->data, in->len, &at)) {
-		if (take_refusal(g, in, &at))
+		if (take_refusal(g, in, &at, now_ns))
 			return;
 		door = engine_door(g->engine,
 				   &(struct endpoint){ at.dst, at.dst_port },
 				   at.protocol);
 	}
 	if (door.found && waits(g, door.route))
-		hold(g, in, &at, door.route);
+		hold(g, in, &at, door.route, now_ns);
 	else
 		nfq_accept(g->nfq, in->id);
 }
@@ -160,9 +156,10 @@ static void take_batch(struct plane_nft_gate *g)
 {
 	struct nfq_packet packets[NFQ_BATCH];
 	unsigned n = nfq_receive(g->nfq, packets);
+	uint64_t now_ns = clock_monotonic_ns();
 
 	for (unsigned i = 0; i < n; i++)
-		judge(g, &packets[i]);
+		judge(g, &packets[i], now_ns);
 	g->count.queued += n;
 	nfq_flush(g->nfq);
 }
@@ -196,20 +193,19 @@ static void refuse(struct plane_nft_gate *g, const struct held_packet *w)
 		rawsock_send(&g->raw, out, reset_build(&r, out));
 }
 
-/* Packet ids ascend: what is not younger than the newest of HOLD_TICKS ago has
- * waited too long. */
-static void refuse_oldest(struct plane_nft_gate *g)
+/* Those that have waited for no-node-hold. Returns when the next will have;
+ * UINT64_MAX: none waits. */
+static uint64_t refuse_overdue(struct plane_nft_gate *g, uint64_t now_ns)
 {
-	uint32_t *then = &g->ids[g->ticks++ % HOLD_TICKS];
-	struct held_packet *w = held_next(g->held, NULL);
+	uint64_t limit_ns = g->engine->no_node_hold_ns;
+	struct held_packet *w;
 
-	for (; w && (int32_t)(w->packet.id - *then) <= 0;
-	     w = held_next(g->held, NULL)) {
+	while ((w = held_next(g->held, NULL)) &&
+	       now_ns - w->since_ns >= limit_ns) {
 		refuse(g, w);
 		held_remove(g->held, w);
 	}
-	nfq_flush(g->nfq);
-	*then = g->newest_id;
+	return w ? w->since_ns + limit_ns : UINT64_MAX;
 }
 
 static void renew(struct plane_nft_gate *g)
@@ -225,13 +221,13 @@ static void renew(struct plane_nft_gate *g)
 static void tick(struct plane_nft_gate *g, uint64_t now_ns)
 {
 	g->refusal_due_ns = plane_nft_refusals_expire(g->refusals, now_ns);
+	g->hold_due_ns = refuse_overdue(g, now_ns);
 	nfq_flush(g->nfq);
 	if (now_ns < g->next_tick_ns)
 		return;
 	g->next_tick_ns = now_ns + TICK_NS;
 	if (holds_any(g))
 		renew(g);
-	refuse_oldest(g);
 }
 
 static void look_for_drift(struct plane_nft_gate *g)
@@ -254,6 +250,8 @@ static int wait_ms(const struct plane_nft_gate *g, uint64_t now_ns)
 		until = g->syns_rest_ns;
 	if (g->refusal_due_ns < until)
 		until = g->refusal_due_ns;
+	if (g->hold_due_ns < until)
+		until = g->hold_due_ns;
 	return until <= now_ns ? 0 : (int)((until - now_ns) / NS_PER_MS) + 1;
 }
 

@@ -13,7 +13,7 @@ struct found {
 	const struct engine_conf *engine;
 	const struct plane_nft_tag *place;
 	struct table *table;
-	uint32_t layout;
+	uint32_t layout[2]; /* fingerprint, the tag's mask */
 	bool unowned, whole;
 };
 
@@ -22,7 +22,7 @@ static void find_layout(void *arg, const struct nft_element *e)
 	struct found *f = arg;
 
 	if (e->key_len == sizeof(f->layout))
-		memcpy(&f->layout, e->key, sizeof(f->layout));
+		memcpy(f->layout, e->key, sizeof(f->layout));
 }
 
 static void find_version(void *arg, const struct nft_element *e)
@@ -104,7 +104,7 @@ static int read_all(struct found *f, uint32_t layout)
 		addr_is_set(&f->engine->vip[FAMILY_V4]) ? FAMILY_V4 : FAMILY_V6;
 	int err = nft_read_elements(PLANE_NFT_TABLE, "layout", find_layout, f);
 
-	if (err || f->layout != layout)
+	if (err || f->layout[0] != layout)
 		return -ENOENT;
 	err = nft_read_elements(PLANE_NFT_TABLE, "version", find_version, f);
 	if (!err)
@@ -122,6 +122,17 @@ static int read_all(struct found *f, uint32_t layout)
 		err = nft_read_elements(PLANE_NFT_TABLE, doors[family],
 					find_door, f);
 	return err || !f->whole ? -ENOENT : 0;
+}
+
+int plane_nft_read_mask(uint32_t *out)
+{
+	struct found f = { 0 };
+	int err = nft_read_elements(PLANE_NFT_TABLE, "layout", find_layout, &f);
+
+	if (err || !f.layout[1])
+		return -ENOENT;
+	*out = f.layout[1];
+	return 0;
 }
 
 int plane_nft_read(const struct engine_conf *engine, uint32_t layout,

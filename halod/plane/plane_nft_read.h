@@ -14,6 +14,9 @@ struct plane_nft_found {
 	bool unowned;	     /* new flows wait, as no route had a node */
 };
 
+/* Where the kernel's table has the tags in marks. -ENOENT: it does not say. */
+int plane_nft_read_mask(uint32_t *out);
+
 /* -ENOENT: there is none, it is not whole, or laid out in another way than
  * plane_nft_text() says now. */
 int plane_nft_read(const struct engine_conf *engine, uint32_t layout,

@@ -95,5 +95,5 @@ uint32_t plane_nft_seat_read(const struct nftnl_rule *r,
 
 	nftnl_expr_foreach((struct nftnl_rule *)(uintptr_t)r, read_expression,
 			   &mark);
-	return (mark & place->mask) >> place->shift;
+	return plane_nft_tag_of(place, mark);
 }

@@ -20,9 +20,21 @@ const char *plane_nft_seat_name(unsigned seat,
 /* Back; SEAT_NONE: not such a chain. */
 uint16_t plane_nft_seat_number(const char *chain);
 
+/* Where the tag is in a flow's ct mark; other bits are not HaloD's. */
 struct plane_nft_tag {
-	uint32_t mask, shift; /* of the ct mark */
+	uint32_t mask, shift;
 };
+
+static inline struct plane_nft_tag plane_nft_tag_at(uint32_t mask)
+{
+	return (struct plane_nft_tag){ mask, (uint32_t)__builtin_ctz(mask) };
+}
+
+static inline uint32_t plane_nft_tag_of(const struct plane_nft_tag *place,
+					uint32_t mark)
+{
+	return (mark & place->mask) >> place->shift;
+}
 
 /* ct mark set (ct mark & ~mask) | tag << shift. Of expressions that the kernel
  * need not validate: a rule with an address in it would make it walk all doors

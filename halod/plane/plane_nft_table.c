@@ -11,13 +11,11 @@
 #include "base/units.h"
 #include "io/nft.h"
 #include "io/nft_text.h"
+#include "plane/plane_nft_marks.h"
 #include "plane/plane_nft_read.h"
 
 /* As long as nfqueue's known_nodes: then the address may be another's. */
 #define FORMER_MS (600ull * 1000)
-
-static const struct plane_nft_tag place = { PLANE_NFT_TAG_MASK,
-					    PLANE_NFT_TAG_SHIFT };
 
 static const struct family {
 	const char *doors, *hold, *address, *nodes, *former;
@@ -146,8 +144,8 @@ static void write_seat(struct plane_nft_table *t, const struct table *to,
 
 	nft_txn_flush_chain(&t->txn, plane_nft_seat_name(seat, chain));
 	if (s->tag)
-		nft_txn_add_rule(&t->txn,
-				 plane_nft_seat_rule(seat, s->tag, &place));
+		nft_txn_add_rule(&t->txn, plane_nft_seat_rule(seat, s->tag,
+							      &t->conf.tag));
 }
 
 /* Where a node instance is reached, by any seat it has; NULL: by none. */
@@ -184,7 +182,7 @@ static void write_address(struct plane_nft_table *t, const struct table_diff *d,
 	uint32_t tag = seat_of(in, d->seats[n])->tag;
 	const struct addr *was = address_of(d->from, tag, f);
 	const struct addr *is = address_of(d->to, tag, f);
-	uint32_t mark = tag << place.shift;
+	uint32_t mark = tag << t->conf.tag.shift;
 	struct nft_element e = { .key = &mark, .key_len = sizeof(mark) };
 
 	if (is_same(was, is) || tag_seen_before(d, in, n))
@@ -417,8 +415,8 @@ static int insert_xt_queue(const struct plane_nft_conf *c, char *err,
 /* Last, so that a table that is not whole is not adopted. */
 static int write_layout(struct plane_nft_table *t)
 {
-	struct nft_element e = { .key = &t->layout,
-				 .key_len = sizeof(t->layout) };
+	uint32_t words[2] = { t->layout, t->conf.tag.mask };
+	struct nft_element e = { .key = words, .key_len = sizeof(words) };
 
 	nft_txn_add(&t->txn, "layout", &e);
 	return nft_txn_commit(&t->txn);
@@ -459,7 +457,8 @@ static int drop_holds(struct plane_nft_table *t)
 static int adopt(struct plane_nft_table *t)
 {
 	struct plane_nft_found found;
-	int err = plane_nft_read(t->conf.engine, t->layout, &place, &found);
+	int err =
+		plane_nft_read(t->conf.engine, t->layout, &t->conf.tag, &found);
 
 	if (err)
 		return err;
@@ -474,6 +473,45 @@ static int adopt(struct plane_nft_table *t)
 	return 0;
 }
 
+/* What the kernel has if it differs in the place of the tags alone: the table,
+ * and their place. */
+static int find_elsewhere(const struct plane_nft_table *t,
+			  struct plane_nft_found *found,
+			  struct plane_nft_tag *place)
+{
+	struct plane_nft_conf former = t->conf;
+	uint32_t mask, layout;
+	char *text;
+
+	if (plane_nft_read_mask(&mask) || !mask || mask == t->conf.tag.mask)
+		return -ENOENT;
+	*place = former.tag = plane_nft_tag_at(mask);
+	text = plane_nft_text(&former, &layout);
+	free(text);
+	return text ? plane_nft_read(t->conf.engine, layout, place, found)
+		    : -ENOMEM;
+}
+
+/* While doors are silent, and before flows with new marks come. */
+static int move_tags(struct plane_nft_table *t, const char *text, char *err,
+		     unsigned err_size)
+{
+	struct plane_nft_found found;
+	struct plane_nft_tag from;
+	int ret = find_elsewhere(t, &found, &from);
+
+	if (ret)
+		return ret;
+	ret = create(t, text, err, err_size);
+	if (!ret)
+		ret = plane_nft_marks_move(t->conf.engine, &from, &t->conf.tag);
+	if (!ret)
+		ret = plane_nft_table_load(t, found.table);
+	table_put(found.table);
+	t->adopted = !ret;
+	return ret;
+}
+
 int plane_nft_table_init(struct plane_nft_table *t,
 			 const struct plane_nft_conf *conf, char *err,
 			 unsigned err_size)
@@ -482,7 +520,6 @@ int plane_nft_table_init(struct plane_nft_table *t,
 	int ret;
 
 	*t = (struct plane_nft_table){ .conf = *conf };
-	t->conf.tag_mask = PLANE_NFT_TAG_MASK;
 	snprintf(err, err_size, "%s", strerror(ENOMEM));
 	text = plane_nft_text(&t->conf, &t->layout);
 	if (!text)
@@ -490,7 +527,7 @@ int plane_nft_table_init(struct plane_nft_table *t,
 	ret = nft_txn_init(&t->txn, PLANE_NFT_TABLE);
 	if (ret)
 		goto out;
-	if (adopt(t))
+	if (adopt(t) && move_tags(t, text, err, err_size))
 		ret = create(t, text, err, err_size);
 	if (ret)
 		plane_nft_table_fini(t);

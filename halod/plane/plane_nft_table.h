@@ -18,10 +18,6 @@
 #include "plane/plane_nft_text.h"
 #include "table/diff.h"
 
-/* The tag's place in a flow's ct mark; other bits are not HaloD's. */
-#define PLANE_NFT_TAG_MASK  0xffff0000u
-#define PLANE_NFT_TAG_SHIFT 16
-
 /* Holds are void when nobody has renewed them for so long. */
 #define PLANE_NFT_ALIVE_MS 1000
 
@@ -38,8 +34,9 @@ struct plane_nft_table {
 	uint32_t n_held;
 };
 
-/* Takes over the table that a former life left if it is laid out alike, else
- * writes a new one. 0 or -errno with a line for the operator. */
+/* Takes over the table that a former life left if it is laid out alike; if its
+ * tags alone are elsewhere in the marks, writes it anew and moves them;
+ * else writes a new one. 0 or -errno with a line for the operator. */
 int plane_nft_table_init(struct plane_nft_table *t,
 			 const struct plane_nft_conf *conf, char *err,
 			 unsigned err_size);

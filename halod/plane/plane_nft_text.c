@@ -166,7 +166,7 @@ static void put_nat(FILE *f, const struct plane_nft_conf *c, const char *name,
 			families[i].ip, families[i].digit);
 		snprintf(dnat, sizeof(dnat),
 			 "dnat %s to ct mark & 0x%x map @address%s",
-			 families[i].ip, c->tag_mask, families[i].digit);
+			 families[i].ip, c->tag.mask, families[i].digit);
 		put_to_doors(f, c->engine, i, dnat);
 		put_to_doors(f, c->engine, i, "goto unserved");
 	}
@@ -175,7 +175,7 @@ static void put_nat(FILE *f, const struct plane_nft_conf *c, const char *name,
 
 static void put_fixed(FILE *f, const struct plane_nft_conf *c)
 {
-	fputs("set layout { type mark; }\n"
+	fputs("set layout { type mark . mark; }\n" /* fingerprint, tag's mask */
 	      "set version { type mark . mark; }\n"
 	      "set serving { type inet_proto; }\n"
 	      "set unowned { type inet_proto; }\n"

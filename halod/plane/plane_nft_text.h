@@ -12,6 +12,7 @@
 
 #include "io/rules.h"
 #include "packet/engine.h"
+#include "plane/plane_nft_seat.h"
 
 #define PLANE_NFT_TABLE "halod"
 
@@ -19,10 +20,10 @@ struct plane_nft_conf {
 	const struct engine_conf *engine; /* addresses, services */
 	uint16_t queue;			  /* where held packets go */
 	uint16_t group;			  /* NFLOG: where copies of SYNs go */
-	uint32_t mark;	   /* of packets HaloD makes: not tracked */
-	uint32_t replay;   /* of SYNs it sends again: not held */
-	uint32_t tag_mask; /* where the tag is in a flow's ct mark */
-	bool unlogged;	   /* no NFLOG here: no SYN is copied */
+	uint32_t mark;	 /* of packets HaloD makes: not tracked */
+	uint32_t replay; /* of SYNs it sends again: not held */
+	struct plane_nft_tag tag;
+	bool unlogged; /* no NFLOG here: no SYN is copied */
 	enum rules_queue how;
 };
 

@@ -31,6 +31,7 @@ static const struct plane_nft_conf *conf_for(unsigned routes)
 		.group = 5,
 		.mark = 1,
 		.replay = 2,
+		.tag = { 0xffff0000, 16 },
 		.how = RULES_XT_QUEUE,
 	};
 

@@ -89,11 +89,41 @@ check "it is told its table once more" same_table
 check "a route moves" serve 14 14 1
 check "new clients follow" greets "$VIP" 8014 a
 
+say driver quit keep
+lab_wait "$SOON" heard driver 'quit ok'
+export HALO_CT_MARK_MASK=0x00ffff00 HALO_NO_NODE_HOLD_MS=300
+check "it starts with tags elsewhere in the marks" open_plane relearn
+check "a flow's tag is there now" marks_are 8001 $((11 << 8))
+check "it is told its table" same_table
+serve 14 14 1
+say lasting ping
+check "flows have gone on" lab_wait 2 heard lasting 'echoed ping' 30
+call moved "$VIP" 8012 2
+lab_wait "$SOON" heard moved 'greeted a' 2
+check "a new flow has its tag there" marks_are 8012 $((11 << 8))
+say driver quit keep
+lab_wait "$SOON" heard driver 'quit ok'
+export HALO_CT_MARK_MASK=0x0ffff000
+check "it starts with tags elsewhere once more" open_plane relearn
+check "and can end a flow of former days" order end 11 12 12 planned
+check "whose clients are told" lab_wait 2 heard moved ' reset' 2
+hang_up moved
+check "a route is held, and nobody releases it" order hold 12 12
+call given_up "$VIP" 8012 1
+check "its client is refused" \
+	lab_wait 3 heard given_up 'failed Connection refused'
+check "when the configuration says" within_ms "$(moment driver 'hold ok')" \
+	"$(moment given_up failed)" 400
+hang_up given_up
+order release 12 12
+same_table
+serve 14 14 1
+
 nft_gateway delete table inet halod
 check "a deleted table is noticed and written again" drifts 1
 check "new clients are served" greets "$VIP" 8014 a
 say lasting ping
-check "flows have survived" lab_wait 2 heard lasting 'echoed ping' 30
+check "flows have survived" lab_wait 2 heard lasting 'echoed ping' 40
 nft_gateway flush map inet halod doors4
 check "doors that are gone are noticed" drifts 2
 check "and led somewhere again" greets "$VIP" 8014 a

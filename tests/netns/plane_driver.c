@@ -9,6 +9,7 @@
  *   node SEAT TAG ADDR4 ADDR6 · route FIRST LAST SEAT · apply · hold FIRST LAST
  *   release FIRST LAST · end TAG FIRST LAST forced|planned · flows · stats
  *   quit keep|flush
+ * HALO_CT_MARK_MASK and HALO_NO_NODE_HOLD_MS in the environment are settings.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -232,6 +233,14 @@ static void run(struct driver *d)
 	}
 }
 
+/* Of the environment. */
+static uint32_t number_of(const char *name, uint32_t otherwise)
+{
+	const char *text = getenv(name);
+
+	return text ? (uint32_t)strtoul(text, NULL, 0) : otherwise;
+}
+
 static int open_plane(struct driver *d, char **argv, bool relearn)
 {
 	struct plane_conf conf = {
@@ -241,11 +250,15 @@ static int open_plane(struct driver *d, char **argv, bool relearn)
 					  { "udp", 7001, IPPROTO_UDP, false } },
 			    .flows_max = 65536,
 			    .held_max = 1024,
+			    .no_node_hold_ns =
+				    number_of("HALO_NO_NODE_HOLD_MS", 3000) *
+				    NS_PER_MS,
 			    .now_ns = clock_monotonic_ns(),
 			    .seed = 0x5eed },
 		.workers = (unsigned)atoi(argv[4]),
 		.queue = (uint16_t)atoi(argv[5]),
 		.queue_len = 8192,
+		.ct_mark_mask = number_of("HALO_CT_MARK_MASK", 0xffff0000),
 	};
 	const char *name = getenv("HALO_PLANE");
 	char err[256] = "";

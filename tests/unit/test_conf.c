@@ -64,6 +64,7 @@ static void minimal_file_gets_the_documented_defaults(void **state)
 	assert_string_equal(c.control, "/run/halod/halod.sock");
 	assert_int_equal(c.hold_down_max_ns, 300 * NS_PER_S);
 	assert_true(c.panic == 0.5);
+	assert_int_equal(c.ct_mark_mask, 0xffff0000);
 	assert_int_equal(c.nfqueue.held_max, 8192);
 }
 
@@ -125,6 +126,15 @@ static const struct bad {
 	{ "unknown level", "log-level = \"loud\";", 5,
 	  "allowed: error, warn, info, debug" },
 	{ "panic of 0", "panic = 0.0;", 5, "above 0 and at most 1" },
+	{ "mask with a hole", "ct-mark-mask = 0x3fff0f00;", 5,
+	  "no mask of 16 or more bits side by side" },
+	{ "mask too narrow", "ct-mark-mask = 0x7fff;", 5, "0x7fff is no mask" },
+	{ "no mask", "ct-mark-mask = 0;", 5, "0x0 is no mask" },
+	{ "mask of 33 bits", "ct-mark-mask = 0x1ffff0000;", 5,
+	  "too large a number" },
+	{ "mask as text", "ct-mark-mask = \"ffff\";", 5,
+	  "must be a mask such as 0xffff0000" },
+	{ "mask elsewhere", "reserve = 0xffff0000;", 5, "out of range" },
 	{ "panic over 1", "panic = 1.01;", 5, "above 0 and at most 1" },
 	{ "relative path", "state = \"halod.db\";", 5, "absolute path" },
 	{ "empty path", "state = \"\";", 5, "0 characters" },
@@ -568,6 +578,7 @@ static void random_conf(struct conf *c)
 	c->drain_deadline_ns = random_ns(3600 * NS_PER_S);
 	c->no_node_hold_ns = random_ns(60 * NS_PER_S);
 	c->panic = (double)(1 + below(1 << 30)) / (1 << 30);
+	c->ct_mark_mask = 0xffffu << below(17);
 	c->nfqueue.queue = (uint16_t)below(60000);
 	c->nfqueue.workers = 1 + (unsigned)below(64);
 	c->nfqueue.queue_len = 1 + (unsigned)below(1 << 20);

@@ -37,6 +37,7 @@ static const struct plane_nft_conf conf = {
 	.group = 5,
 	.mark = 1,
 	.replay = 2,
+	.tag = { 0xffff0000, 16 },
 	.how = RULES_XT_QUEUE,
 };
 
@@ -171,6 +172,30 @@ static void a_table_of_other_services_is_not_adopted(void **state)
 	table_put(to);
 }
 
+static void a_table_with_its_tags_elsewhere_is_written_anew(void **state)
+{
+	struct plane_nft_conf other = conf;
+	struct plane_nft_table t = opened();
+	struct table *to = empty_table();
+	char err[256];
+
+	to->version = 7;
+	seat_node(to, 1, 11, true, true);
+	to->seat_of[3] = 1;
+	assert_int_equal(plane_nft_table_load(&t, to), 0);
+	plane_nft_table_fini(&t);
+	other.tag = plane_nft_tag_at(0x000ffff0);
+	for (unsigned again = 0; again < 2; again++) {
+		assert_int_equal(
+			plane_nft_table_init(&t, &other, err, sizeof(err)), 0);
+		assert_true(t.adopted);
+		assert_int_equal(t.now->version, 7);
+		assert_int_equal(t.now->seat[t.now->seat_of[3]].tag, 11);
+		plane_nft_table_fini(&t);
+	}
+	table_put(to);
+}
+
 static void a_failed_change_is_told_and_changes_nothing_here(void **state)
 {
 	struct plane_nft_table t = opened();
@@ -279,6 +304,7 @@ int main(void)
 		TEST(a_new_table_is_not_adopted),
 		TEST(what_was_applied_is_adopted_bit_for_bit),
 		TEST(a_table_of_other_services_is_not_adopted),
+		TEST(a_table_with_its_tags_elsewhere_is_written_anew),
 		TEST(a_failed_change_is_told_and_changes_nothing_here),
 		TEST(a_rebuilt_table_is_the_one_last_applied),
 		TEST(a_hold_covers_all_doors_of_a_route),
