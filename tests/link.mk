@@ -50,6 +50,8 @@ $(O)/tests/unit/test_haloctl_files: | $(O)/haloctl
 LINK_bench_nft_table := $(call ar,plane io packet control table wire conf base)
 LINK_test_daemon := $(HALOD_OBJS) $(call ar,$(ALL))
 LINK_idle_peer := $(call ar,io base)
+LINK_rush := $(call ar,io base)
+LINK_syn_flood := $(call ar,io packet base)
 LINK_ct_seq_driver := $(call ar,io packet wire base)
 LINK_test_plane_nft_table := $(call ar,plane io packet control table wire conf base)
 LINK_http_load := $(O)/obj/tests/bench/load/cpu.o
