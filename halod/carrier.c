@@ -7,6 +7,7 @@
 #include <sys/random.h>
 
 #include "base/log.h"
+#include "base/units.h"
 #include "io/clock.h"
 #include "settings.h"
 
@@ -32,8 +33,7 @@ static void on_lost(struct carrier *c, const struct plane_event *e)
 
 static void on_drift(struct carrier *c, const struct plane_event *e)
 {
-	log_warn("rules were changed by another", "plane=%s repaired=%s",
-		 c->ops->name, e->ok ? "yes" : "no");
+	c->drifted(c->arg, e->ok, (e->took_ns + NS_PER_MS - 1) / NS_PER_MS);
 }
 
 static void (*const event_handlers[])(struct carrier *,

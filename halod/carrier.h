@@ -19,6 +19,8 @@ struct carrier {
 	struct table *table; /* what it carries; a reference */
 	/* a door of this instance refused a SYN; set before carrier_open() */
 	void (*refused)(void *arg, uint32_t tag);
+	/* another changed the rules; ok: they are as they were, ms later */
+	void (*drifted)(void *arg, bool ok, uint64_t ms);
 	void *arg;
 	struct ev_loop *loop;
 	ev_io io;

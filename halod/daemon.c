@@ -149,13 +149,15 @@ static void do_store(struct daemon *d, const struct effect *e)
 		store_save(d->store, &saved);
 }
 
-/* Neither is a change of state, and any agent with a key can have as many as it
- * likes: they must not push what happened out of log and history. */
+/* None is a change of state, and any agent with a key, or a program that fights
+ * for the ruleset, can have as many as it likes: they must not push what
+ * happened out of log and history. */
 static bool is_noise(struct daemon *d, enum note_kind kind)
 {
 	unsigned left_out;
 
-	if (kind != NOTE_REFUSED_NODE && kind != NOTE_DIVERGED)
+	if (kind != NOTE_REFUSED_NODE && kind != NOTE_DIVERGED &&
+	    kind != NOTE_REPAIRED && kind != NOTE_REPAIR_FAILED)
 		return false;
 	if (!log_limit_pass(&d->peer_notes, clock_monotonic_ns(), &left_out))
 		return true;
@@ -179,10 +181,30 @@ static void tell(struct daemon *d, const struct note *note)
 		control_publish(d->control, json_incref(json));
 }
 
+static void note(struct daemon *d, const struct note *note)
+{
+	if (!is_noise(d, note->kind))
+		tell(d, note);
+}
+
 static void do_note(struct daemon *d, const struct effect *e)
 {
-	if (!is_noise(d, e->note.kind))
-		tell(d, &e->note);
+	note(d, &e->note);
+}
+
+static void on_drifted(void *arg, bool ok, uint64_t ms)
+{
+	struct daemon *d = arg;
+	struct note n = { .kind = ok ? NOTE_REPAIRED : NOTE_REPAIR_FAILED,
+			  .version = d->carrier.table->version,
+			  .ms = ms };
+
+	snprintf(n.why, sizeof(n.why),
+		 "another program changed the rules of "
+		 "plane %s: %s",
+		 d->carrier.ops->name,
+		 ok ? "written anew" : "they could not be written");
+	note(d, &n);
 }
 
 static void (*const effect_handlers[])(struct daemon *,
@@ -535,6 +557,7 @@ int daemon_open(struct daemon **out, const struct conf *conf, const char *path,
 	}
 	d->conf = *conf;
 	d->carrier.refused = on_refused;
+	d->carrier.drifted = on_drifted;
 	d->carrier.arg = d;
 	d->peer_notes.per_second = PEER_NOTES_PER_S;
 	snprintf(d->path, sizeof(d->path), "%s", path);

@@ -13,6 +13,7 @@ static enum log_level level_of(enum note_kind kind)
 	case NOTE_PANIC:
 	case NOTE_UNOWNED:
 	case NOTE_APPLY_FAILED:
+	case NOTE_REPAIR_FAILED:
 		return LOG_LEVEL_ERROR;
 	case NOTE_LOST:
 	case NOTE_SUSPECT:
@@ -21,6 +22,7 @@ static enum log_level level_of(enum note_kind kind)
 	case NOTE_REFUSED_NODE:
 	case NOTE_DIVERGED:
 	case NOTE_FROZEN:
+	case NOTE_REPAIRED:
 		return LOG_LEVEL_WARN;
 	default:
 		return LOG_LEVEL_INFO;

@@ -170,6 +170,8 @@ const char *note_kind_name(enum note_kind kind)
 		[NOTE_THAWED] = "thawed",
 		[NOTE_RESTORED] = "restored",
 		[NOTE_APPLY_FAILED] = "apply-failed",
+		[NOTE_REPAIRED] = "repaired",
+		[NOTE_REPAIR_FAILED] = "repair-failed",
 	};
 
 	return kind < NOTE_KINDS ? names[kind] : "unknown";

@@ -20,18 +20,19 @@ enum effect_type {
 	EFFECT_RELEASE,	  /* routes: … and go on, looked up anew */
 	EFFECT_APPLY,	  /* table: make it the plane's, before what follows */
 	EFFECT_END_FLOWS, /* tag, routes (count 0: all of the tag), forced */
-	EFFECT_PROBE,	  /* tag, addr, route: connect to that door of the node */
-	EFFECT_STORE,	  /* the state to keep has changed: cluster_save() */
-	EFFECT_NOTE,	  /* for log, history and monitor */
+	EFFECT_PROBE, /* tag, addr, route: connect to that door of the node */
+	EFFECT_STORE, /* the state to keep has changed: cluster_save() */
+	EFFECT_NOTE,  /* for log, history and monitor */
 };
 
 enum note_kind {
-	NOTE_JOINED,	  /* node became active (slot) */
-	NOTE_RESERVED,	  /* node waits in reserve */
+	NOTE_JOINED,   /* node became active (slot) */
+	NOTE_RESERVED, /* node waits in reserve */
 	NOTE_SUSPECT,
-	NOTE_RECOVERED,	  /* suspect → what it was */
-	NOTE_LOST,	  /* cause; ms = silence */
-	NOTE_AGENT_AWAY,  /* connection ended, server still accepts or is asked */
+	NOTE_RECOVERED,	 /* suspect → what it was */
+	NOTE_LOST,	 /* cause; ms = silence */
+	NOTE_AGENT_AWAY, /* connection ended, server still accepts or is asked
+			  */
 	NOTE_AGENT_BACK,
 	NOTE_QUARANTINED,
 	NOTE_DRAINING,
@@ -40,14 +41,16 @@ enum note_kind {
 	NOTE_REMOVED,
 	NOTE_REFUSED_NODE, /* HELLO refused; text says why */
 	NOTE_MOVING,	   /* planned move begins: routes, from → to */
-	NOTE_MOVED,	   /* routes switched, from → to, reason, ms it took */
-	NOTE_UNOWNED,	   /* no node left for routes */
+	NOTE_MOVED,   /* routes switched, from → to, reason, ms it took */
+	NOTE_UNOWNED, /* no node left for routes */
 	NOTE_DIVERGED,
 	NOTE_PANIC,
 	NOTE_FROZEN,
 	NOTE_THAWED,
 	NOTE_RESTORED,
 	NOTE_APPLY_FAILED,
+	NOTE_REPAIRED, /* another changed the plane's rules; ms it took */
+	NOTE_REPAIR_FAILED,
 	NOTE_KINDS
 };
 

@@ -17,17 +17,49 @@ static void copy_error(char *err, unsigned err_size, const char *message)
 		 text);
 }
 
-int nft_text_run(const char *text, char *err, unsigned err_size)
+static int run(struct nft_ctx *nft, const char *text, char *err,
+	       unsigned err_size)
 {
-	struct nft_ctx *nft = nft_ctx_new(NFT_CTX_DEFAULT);
 	int ret = -ENOMEM;
 
-	if (!nft)
-		return ret;
 	if (!nft_ctx_buffer_output(nft) && !nft_ctx_buffer_error(nft))
 		ret = nft_run_cmd_from_buffer(nft, text) ? -EINVAL : 0;
 	if (ret)
 		copy_error(err, err_size, nft_ctx_get_error_buffer(nft));
+	return ret;
+}
+
+int nft_text_run(const char *text, char *err, unsigned err_size)
+{
+	struct nft_ctx *nft = nft_ctx_new(NFT_CTX_DEFAULT);
+	int ret;
+
+	if (!nft)
+		return -ENOMEM;
+	ret = run(nft, text, err, err_size);
 	nft_ctx_free(nft);
 	return ret;
+}
+
+/* What is owned goes with the socket, which is the context's. */
+int nft_text_own(struct nft_text_owner **out, const char *text, char *err,
+		 unsigned err_size)
+{
+	struct nft_ctx *nft = nft_ctx_new(NFT_CTX_DEFAULT);
+	int ret;
+
+	if (!nft)
+		return -ENOMEM;
+	ret = run(nft, text, err, err_size);
+	if (ret)
+		nft_ctx_free(nft);
+	else
+		*out = (struct nft_text_owner *)nft;
+	return ret;
+}
+
+void nft_text_disown(struct nft_text_owner *owner)
+{
+	if (owner)
+		nft_ctx_free((struct nft_ctx *)owner);
 }

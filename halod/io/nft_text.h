@@ -9,4 +9,11 @@
 /* All of it in one transaction; 0 or -errno with a line for the operator. */
 int nft_text_run(const char *text, char *err, unsigned err_size);
 
+/* The same, and tables with `flags owner` in it last until nft_text_disown():
+ * nobody else can change or flush them (kernels before 5.12: -EINVAL). */
+struct nft_text_owner;
+int nft_text_own(struct nft_text_owner **out, const char *text, char *err,
+		 unsigned err_size);
+void nft_text_disown(struct nft_text_owner *owner);
+
 #endif

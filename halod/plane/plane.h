@@ -33,14 +33,15 @@ enum plane_event_type {
 	PLANE_FLOWS_ENDED, /* tag: end_flows() is finished; count of flows */
 	PLANE_REFUSED,	   /* tag, route: a door refused a SYN */
 	PLANE_LOST,	   /* count packets lost before a worker (ENOBUFS) */
-	PLANE_DRIFT,	   /* rules are not as written; repaired when ok */
+	PLANE_DRIFT,	   /* rules were not as written since took_ns ago;
+			    * repaired when ok */
 };
 
 struct plane_event {
 	enum plane_event_type type;
 	uint32_t tag;
 	uint16_t route;
-	uint64_t count;
+	uint64_t count, took_ns;
 	bool ok;
 };
 
@@ -50,7 +51,7 @@ struct plane_stats {
 	uint64_t truncated; /* came not whole from the kernel, dropped */
 	uint64_t failed;    /* verdicts the kernel would not take */
 	unsigned workers;
-	char detail[240]; /* what the kernel offers, and what it lacks */
+	char detail[320]; /* what the kernel offers, and what it lacks */
 };
 
 struct plane; /* each plane's own; first member struct plane_base */

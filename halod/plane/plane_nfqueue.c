@@ -417,6 +417,7 @@ static bool next_end(struct plane *p, struct plane_event *out)
 /* Somebody's `nft flush ruleset` takes our table along; others edit it. */
 static bool next_drift(struct plane *p, struct plane_event *out)
 {
+	uint64_t since_ns = clock_monotonic_ns();
 	char err[128] = "";
 
 	if (!has_drifted(p) && !p->meddled)
@@ -427,6 +428,7 @@ static bool next_drift(struct plane *p, struct plane_event *out)
 		log_error("rules not repaired", "error=\"%s\"", err);
 	else
 		out->ok = !known_nodes_rewrite(&p->nodes);
+	out->took_ns = clock_monotonic_ns() - since_ns;
 	remember_written(p);
 	return true;
 }

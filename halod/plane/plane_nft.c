@@ -14,9 +14,11 @@
 
 #include "base/log.h"
 #include "base/units.h"
+#include "io/clock.h"
 #include "io/conntrack.h"
 #include "io/ct_seq.h"
 #include "io/nfq.h"
+#include "io/nft_text.h"
 #include "plane/event_queue.h"
 #include "plane/plane_nft_ends.h"
 #include "plane/plane_nft_gate.h"
@@ -33,6 +35,7 @@ struct plane {
 	struct plane_nft_gate *gate;
 	struct plane_nft_syns *syns;
 	struct plane_nft_ends *ends;
+	struct nft_text_owner *anchor; /* NULL: this kernel has none */
 	struct ct_seq *seq;
 	char no_seq[128]; /* why seq is NULL */
 	struct event_queue events;
@@ -124,6 +127,18 @@ static void open_seq(struct plane *p)
 	plane_nft_ends_use(p->ends, p->seq);
 }
 
+/* A convenience: without it a flushed ruleset costs more. */
+static void open_anchor(struct plane *p)
+{
+	char err[128] = "out of memory", *text = NULL;
+
+	if (!getenv("HALO_FORCE_NO_NFT_OWNER"))
+		text = plane_nft_text_anchor(&p->engine);
+	if (!text || nft_text_own(&p->anchor, text, err, sizeof(err)))
+		log_info("no table of our own", "why=\"%s\"", err);
+	free(text);
+}
+
 /* Whoever has no node waits before the kernel sends him, and goes on after the
  * kernel knows better. */
 static int nft_apply(struct plane *p, const struct table_diff *diff)
@@ -189,6 +204,7 @@ static int nft_open(struct plane **out, const struct plane_conf *conf,
 	if (ret)
 		goto err_table;
 	open_seq(p);
+	open_anchor(p);
 	*out = p;
 	return 0;
 
@@ -332,11 +348,13 @@ static void describe(const struct plane *p, bool gone, char *out, unsigned size)
 	bool nft = p->table.conf.how == RULES_NFT_QUEUE;
 	bool fed = plane_nft_syns_is_fed(p->syns);
 
-	snprintf(out, size, "nft maps, holds by %s%s%s%s%s",
+	snprintf(out, size, "nft maps, holds by %s%s%s%s%s%s",
 		 nft ? "nft queue" : "xt NFQUEUE",
 		 fed ? "" : ", no SYN journal: kernel without NFLOG",
 		 p->seq ? "" : ", clients told by SYN/ACK: ",
-		 p->seq ? "" : p->no_seq, gone ? " (table is gone)" : "");
+		 p->seq ? "" : p->no_seq,
+		 p->anchor ? "" : ", no table that outlasts a flush",
+		 gone ? " (table is gone)" : "");
 }
 
 static int nft_stats(struct plane *p, struct plane_stats *out)
@@ -356,12 +374,16 @@ static int nft_event_fd(struct plane *p)
 	return p->events.fd;
 }
 
-static void repair(struct plane *p, struct plane_event *out)
+static void repair(struct plane *p, uint64_t since_ns, struct plane_event *out)
 {
 	int err = plane_nft_table_rebuild(&p->table);
 
 	plane_nft_gate_forget_drift(p->gate);
-	*out = (struct plane_event){ .type = PLANE_DRIFT, .ok = !err };
+	*out = (struct plane_event){
+		.type = PLANE_DRIFT,
+		.ok = !err,
+		.took_ns = clock_monotonic_ns() - since_ns,
+	};
 	if (err)
 		log_error("table not repaired", "error=\"%s\"", strerror(-err));
 }
@@ -377,10 +399,13 @@ static void name_refuser(const struct plane *p, struct plane_event *ev)
 
 static int nft_next_event(struct plane *p, struct plane_event *out)
 {
+	uint64_t drift_ns;
+
 	/* first quiet, then look: what comes in between rings again */
 	event_queue_quiet(&p->events);
-	if (plane_nft_gate_take_drift(p->gate))
-		repair(p, out);
+	drift_ns = plane_nft_gate_take_drift(p->gate);
+	if (drift_ns)
+		repair(p, drift_ns, out);
 	else if (!event_queue_pop(&p->events, out))
 		return -EAGAIN;
 	if (out->type == PLANE_REFUSED)
@@ -409,6 +434,7 @@ static void nft_close(struct plane *p, bool flush)
 		log_error("table not removed", "error=\"%s\"", err);
 	if (flush)
 		end_all_flows(p);
+	nft_text_disown(p->anchor);
 	plane_nft_ends_free(p->ends);
 	ct_seq_close(p->seq);
 	plane_nft_gate_free(p->gate);

@@ -36,7 +36,8 @@ struct plane_nft_gate {
 	struct plane_nft_syns *syns;
 	const struct engine_conf *engine;
 
-	bool stop, unowned, drift;
+	bool stop, unowned;
+	uint64_t drift_ns; /* another was seen to change our table; 0 */
 	uint32_t n_holding;
 	struct route_bits holding;
 	struct table *table; /* who serves; NULL: not known yet */
@@ -235,8 +236,11 @@ static void look_for_drift(struct plane_nft_gate *g)
 	bool news = false;
 
 	pthread_mutex_lock(&g->lock);
-	if (nft_foreign_drain(&g->watch))
-		news = g->drift = true;
+	if (nft_foreign_drain(&g->watch)) {
+		news = true;
+		if (!g->drift_ns)
+			g->drift_ns = clock_monotonic_ns();
+	}
 	pthread_mutex_unlock(&g->lock);
 	if (news)
 		event_queue_wake(g->events);
@@ -481,22 +485,22 @@ void plane_nft_gate_set_port(struct plane_nft_gate *g, uint32_t port)
 	pthread_mutex_unlock(&g->lock);
 }
 
-bool plane_nft_gate_take_drift(struct plane_nft_gate *g)
+uint64_t plane_nft_gate_take_drift(struct plane_nft_gate *g)
 {
-	bool drift;
+	uint64_t since_ns;
 
 	pthread_mutex_lock(&g->lock);
-	drift = g->drift;
-	g->drift = false;
+	since_ns = g->drift_ns;
+	g->drift_ns = 0;
 	pthread_mutex_unlock(&g->lock);
-	return drift;
+	return since_ns;
 }
 
 void plane_nft_gate_forget_drift(struct plane_nft_gate *g)
 {
 	pthread_mutex_lock(&g->lock);
 	nft_foreign_drain(&g->watch);
-	g->drift = false;
+	g->drift_ns = 0;
 	pthread_mutex_unlock(&g->lock);
 }
 

@@ -57,8 +57,9 @@ void plane_nft_gate_set_table(struct plane_nft_gate *g, struct table *now);
 /* The netlink port whose changes of the table are our own, besides the
  * gate's. */
 void plane_nft_gate_set_port(struct plane_nft_gate *g, uint32_t port);
-/* Has another changed our table since the last time this was asked? */
-bool plane_nft_gate_take_drift(struct plane_nft_gate *g);
+/* When another was first seen to change our table, since the last time this was
+ * asked; 0: none has. */
+uint64_t plane_nft_gate_take_drift(struct plane_nft_gate *g);
 /* All changes so far were ours. */
 void plane_nft_gate_forget_drift(struct plane_nft_gate *g);
 

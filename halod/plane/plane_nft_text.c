@@ -235,6 +235,22 @@ static void put_table(FILE *f, const struct plane_nft_conf *c)
 	fputs("}\n", f);
 }
 
+/* The first NAT chain of a namespace brings NAT itself, the last takes it
+ * along. What reaches the gateway at a door has not been looked up. */
+static void put_anchor(FILE *f, const struct engine_conf *c)
+{
+	fputs("table inet " PLANE_NFT_TABLE "_anchor {\n"
+	      "flags owner;\n"
+	      "chain nat {\n"
+	      "type nat hook prerouting priority -101; policy accept;\n}\n"
+	      "chain lost {\n"
+	      "type filter hook input priority -120; policy accept;\n",
+	      f);
+	for (unsigned i = 0; i < FAMILIES; i++)
+		put_to_doors(f, c, i, "ct direction original drop");
+	fputs("}\n}\n", f);
+}
+
 static uint32_t fingerprint(const char *text)
 {
 	uint32_t h = 2166136261u; /* FNV-1a */
@@ -264,4 +280,21 @@ char *plane_nft_text(const struct plane_nft_conf *c, uint32_t *layout)
 	}
 	*layout = fingerprint(text);
 	return text;
+}
+
+char *plane_nft_text_anchor(const struct engine_conf *engine)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+	bool failed;
+
+	if (!f)
+		return NULL;
+	put_anchor(f, engine);
+	failed = ferror(f);
+	if (!fclose(f) && !failed)
+		return text;
+	free(text);
+	return NULL;
 }

@@ -31,4 +31,9 @@ struct plane_nft_conf {
  * tables of different text apart. NULL: no memory. */
 char *plane_nft_text(const struct plane_nft_conf *c, uint32_t *layout);
 
+/* What is to stand while somebody has deleted that table: NAT goes on for the
+ * flows that there are, and newcomers are not refused by the gateway itself. A
+ * table of its own, owned by whoever writes it; on the heap. NULL: no memory. */
+char *plane_nft_text_anchor(const struct engine_conf *engine);
+
 #endif

@@ -21,7 +21,8 @@ static const char *colour_of(const char *kind)
 		{ "unowned", "red" },	    { "panic", "red" },
 		{ "apply-failed", "red" },  { "refused", "red" },
 		{ "moving", "cyan" },	    { "moved", "cyan" },
-		{ "reserved", "cyan" },
+		{ "reserved", "cyan" },	    { "repaired", "yellow" },
+		{ "repair-failed", "red" },
 	};
 
 	for (unsigned i = 0; i < sizeof(colours) / sizeof(colours[0]); i++) {
