@@ -112,19 +112,55 @@ static void get_attribute(struct conntrack_entry *e, const struct nlattr *a)
 	}
 }
 
+/* Entries are deleted while a listing goes on. */
+struct conntrack {
+	struct mnl_socket *lists, *orders;
+};
+
 struct listing {
 	conntrack_fn fn;
 	void *arg;
+	bool stopped;
 };
+
+int conntrack_open(struct conntrack **out)
+{
+	struct conntrack *ct = calloc(1, sizeof(*ct));
+	int err;
+
+	if (!ct)
+		return -ENOMEM;
+	err = nfnl_open(&ct->lists, BUFFERS);
+	if (!err)
+		err = nfnl_open(&ct->orders, BUFFERS);
+	if (err) {
+		conntrack_close(ct);
+		return err;
+	}
+	*out = ct;
+	return 0;
+}
+
+void conntrack_close(struct conntrack *ct)
+{
+	if (!ct)
+		return;
+	if (ct->lists)
+		mnl_socket_close(ct->lists);
+	if (ct->orders)
+		mnl_socket_close(ct->orders);
+	free(ct);
+}
 
 static int list_one(const struct nlmsghdr *nlh, void *arg)
 {
-	const struct listing *l = arg;
+	struct listing *l = arg;
 	struct conntrack_entry e = { 0 };
 	struct nlattr *a;
 
 	mnl_attr_for_each(a, nlh, sizeof(struct nfgenmsg)) get_attribute(&e, a);
-	return l->fn(l->arg, &e) ? MNL_CB_OK : MNL_CB_STOP;
+	l->stopped = !l->fn(l->arg, &e);
+	return l->stopped ? MNL_CB_STOP : MNL_CB_OK;
 }
 
 static struct nlmsghdr *request(void *buf, uint8_t type, uint8_t family)
@@ -154,30 +190,43 @@ int conntrack_probe(void)
 	return err;
 }
 
-int conntrack_list(const struct conntrack_mark *m, conntrack_fn fn, void *arg)
+/* What an unfinished listing left in the socket goes with it. */
+static int renew(struct mnl_socket **nl)
 {
-	char buf[NFNL_REQUEST_MAX];
-	struct listing l = { fn, arg };
-	struct nlmsghdr *nlh = request(buf, IPCTNL_MSG_CT_GET, AF_UNSPEC);
+	struct mnl_socket *next;
+	int err = nfnl_open(&next, BUFFERS);
 
-	put_mark(nlh, m);
-	return nfnl_dump(nlh, list_one, &l);
+	if (err)
+		return err;
+	mnl_socket_close(*nl);
+	*nl = next;
+	return 0;
 }
 
-int conntrack_delete_marked(const struct conntrack_mark *m)
+int conntrack_list(struct conntrack *ct, const struct conntrack_mark *m,
+		   conntrack_fn fn, void *arg)
+{
+	char buf[NFNL_REQUEST_MAX];
+	struct listing l = { .fn = fn, .arg = arg };
+	struct nlmsghdr *nlh = request(buf, IPCTNL_MSG_CT_GET, AF_UNSPEC);
+	int err, not_renewed = 0;
+
+	put_mark(nlh, m);
+	err = nfnl_dump_on(ct->lists, nlh, list_one, &l);
+	if (err || l.stopped)
+		not_renewed = renew(&ct->lists);
+	return err ? err : not_renewed;
+}
+
+int conntrack_delete_marked(struct conntrack *ct,
+			    const struct conntrack_mark *m)
 {
 	char buf[NFNL_REQUEST_MAX];
 	/* version 0 and no tuple: of every family */
 	struct nlmsghdr *nlh = request(buf, IPCTNL_MSG_CT_DELETE, AF_UNSPEC);
-	struct mnl_socket *nl;
-	int err = nfnl_open(&nl, BUFFERS);
 
-	if (err)
-		return err;
 	put_mark(nlh, m);
-	err = nfnl_send(nl, nlh, nlh->nlmsg_len, 0);
-	mnl_socket_close(nl);
-	return err;
+	return nfnl_send(ct->orders, nlh, nlh->nlmsg_len, 0);
 }
 
 static void put_ip(struct nlmsghdr *nlh, const struct conntrack_entry *e)
@@ -224,39 +273,37 @@ static size_t put_order(void *buf, const struct order *o,
 	return nlh->nlmsg_len;
 }
 
-static int order_all(const struct order *o,
+static int order_all(struct conntrack *ct, const struct order *o,
 		     const struct conntrack_entry *entries, unsigned count)
 {
 	char buf[ORDERS_MAX * ORDER_LEN];
-	struct mnl_socket *nl;
-	int err = nfnl_open(&nl, BUFFERS);
 	unsigned i = 0;
+	int err = 0;
 
-	if (err)
-		return err;
 	while (i < count && !err) {
 		size_t len = 0;
 
 		while (i < count && len + ORDER_LEN <= sizeof(buf))
 			len += put_order(buf + len, o, &entries[i++]);
-		err = nfnl_send(nl, buf, len, -ENOENT);
+		err = nfnl_send(ct->orders, buf, len, -ENOENT);
 	}
-	mnl_socket_close(nl);
 	return err;
 }
 
-int conntrack_change_marks(const struct conntrack_entry *entries,
+int conntrack_change_marks(struct conntrack *ct,
+			   const struct conntrack_entry *entries,
 			   unsigned count, uint32_t mask)
 {
 	/* without NLM_F_CREATE: of what is there */
 	const struct order o = { IPCTNL_MSG_CT_NEW, mask };
 
-	return order_all(&o, entries, count);
+	return order_all(ct, &o, entries, count);
 }
 
-int conntrack_delete(const struct conntrack_entry *entries, unsigned count)
+int conntrack_delete(struct conntrack *ct,
+		     const struct conntrack_entry *entries, unsigned count)
 {
 	const struct order o = { IPCTNL_MSG_CT_DELETE, 0 };
 
-	return order_all(&o, entries, count);
+	return order_all(ct, &o, entries, count);
 }

@@ -39,18 +39,29 @@ struct conntrack_mark {
 	uint32_t value, mask;
 };
 
-/* false: enough. Borrowed for the call. */
+/* A thread's own way to the kernel; it stays open, see nfnl_dump_on(). */
+struct conntrack;
+
+int conntrack_open(struct conntrack **out);
+void conntrack_close(struct conntrack *ct);
+
+/* false: enough. Borrowed for the call; may delete. */
 typedef bool (*conntrack_fn)(void *arg, const struct conntrack_entry *e);
-/* 0 or -errno. Blocks: about 1 µs an entry there is. */
-int conntrack_list(const struct conntrack_mark *m, conntrack_fn fn, void *arg);
+/* 0 or -errno. Blocks: about 1 µs an entry there is, and 30 ns an empty bucket.
+ */
+int conntrack_list(struct conntrack *ct, const struct conntrack_mark *m,
+		   conntrack_fn fn, void *arg);
 
 /* All at once; entries that are not confirmed yet are missed. */
-int conntrack_delete_marked(const struct conntrack_mark *m);
+int conntrack_delete_marked(struct conntrack *ct,
+			    const struct conntrack_mark *m);
 /* Of each, the bits of mask become those of its entry's mark. Entries that are
  * gone meanwhile are fine. */
-int conntrack_change_marks(const struct conntrack_entry *entries,
+int conntrack_change_marks(struct conntrack *ct,
+			   const struct conntrack_entry *entries,
 			   unsigned count, uint32_t mask);
 /* These alone; those that are gone meanwhile are fine. */
-int conntrack_delete(const struct conntrack_entry *entries, unsigned count);
+int conntrack_delete(struct conntrack *ct,
+		     const struct conntrack_entry *entries, unsigned count);
 
 #endif

@@ -64,6 +64,15 @@ static int receive_dump(struct mnl_socket *nl, mnl_cb_t fn, void *arg)
 	return more < 0 ? -errno : 0;
 }
 
+int nfnl_dump_on(struct mnl_socket *nl, struct nlmsghdr *request, mnl_cb_t fn,
+		 void *arg)
+{
+	request->nlmsg_flags |= NLM_F_DUMP;
+	if (mnl_socket_sendto(nl, request, request->nlmsg_len) < 0)
+		return -errno;
+	return receive_dump(nl, fn, arg);
+}
+
 int nfnl_dump(struct nlmsghdr *request, mnl_cb_t fn, void *arg)
 {
 	struct mnl_socket *nl;
@@ -71,11 +80,7 @@ int nfnl_dump(struct nlmsghdr *request, mnl_cb_t fn, void *arg)
 
 	if (err)
 		return err;
-	request->nlmsg_flags |= NLM_F_DUMP;
-	if (mnl_socket_sendto(nl, request, request->nlmsg_len) < 0)
-		err = -errno;
-	else
-		err = receive_dump(nl, fn, arg);
+	err = nfnl_dump_on(nl, request, fn, arg);
 	mnl_socket_close(nl);
 	return err;
 }

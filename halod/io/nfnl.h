@@ -23,6 +23,11 @@ struct nlmsghdr *nfnl_header(void *buf, uint8_t subsystem, uint8_t type,
 /* Sends a dump request and hands each answer to fn, which stops the dump by
  * MNL_CB_STOP. On a socket of its own; 0 or -errno. */
 int nfnl_dump(struct nlmsghdr *request, mnl_cb_t fn, void *arg);
+/* The same where time counts: to close a socket waits until the kernel has
+ * freed what the last change of an nft table replaced, 20 ms. When fn stopped
+ * it, or it failed, the rest of the dump is still in nl. */
+int nfnl_dump_on(struct mnl_socket *nl, struct nlmsghdr *request, mnl_cb_t fn,
+		 void *arg);
 
 /* The kernel has done its work when the send returns: 0 or the first -errno it
  * has to tell. Silence is consent. Errors equal to ignore are passed over. */

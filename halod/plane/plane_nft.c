@@ -36,6 +36,7 @@ struct plane {
 	struct plane_nft_syns *syns;
 	struct plane_nft_ends *ends;
 	struct nft_text_owner *anchor; /* NULL: this kernel has none */
+	struct conntrack *ct; /* the main thread's */
 	struct ct_seq *seq;
 	char no_seq[128]; /* why seq is NULL */
 	struct event_queue events;
@@ -88,8 +89,13 @@ static int start_ends(struct plane *p, const struct plane_conf *conf, char *err,
 					    .mark = MADE_MARK,
 					    .replay = REPLAY_MARK,
 					    .realtime = conf->realtime };
-	int ret = plane_nft_ends_new(&p->ends, &ends, &p->events, p->syns);
+	int ret = conntrack_open(&p->ct);
 
+	if (ret) {
+		snprintf(err, err_size, "conntrack: %s", strerror(-ret));
+		return ret;
+	}
+	ret = plane_nft_ends_new(&p->ends, &ends, &p->events, p->syns);
 	if (ret)
 		snprintf(err, err_size, "thread that ends flows: %s",
 			 strerror(-ret));
@@ -214,6 +220,7 @@ err_threads:
 	plane_nft_ends_free(p->ends);
 	plane_nft_gate_free(p->gate);
 	plane_nft_syns_free(p->syns);
+	conntrack_close(p->ct);
 	event_queue_fini(&p->events);
 err_free:
 	free(p);
@@ -287,7 +294,7 @@ static int nft_flows(struct plane *p, const struct flow_query *q,
 		return 0;
 	if (q->tag)
 		tag.mask = p->tag.mask;
-	err = conntrack_list(&tag, view, &v);
+	err = conntrack_list(p->ct, &tag, view, &v);
 	return err ? err : (int)v.count;
 }
 
@@ -421,7 +428,7 @@ static void end_all_flows(const struct plane *p)
 
 	for (unsigned s = 1; s <= t->seats; s++) {
 		tag.value = t->seat[s].tag << p->tag.shift;
-		if (tag.value && conntrack_delete_marked(&tag))
+		if (tag.value && conntrack_delete_marked(p->ct, &tag))
 			log_warn("flows not deleted", "tag=%u", t->seat[s].tag);
 	}
 }
@@ -440,6 +447,7 @@ static void nft_close(struct plane *p, bool flush)
 	plane_nft_gate_free(p->gate);
 	plane_nft_syns_free(p->syns);
 	plane_nft_table_fini(&p->table);
+	conntrack_close(p->ct);
 	event_queue_fini(&p->events);
 	free(p);
 }

@@ -58,6 +58,7 @@ struct plane_nft_ends {
 	struct plane_nft_tag tag;
 	struct event_queue *events;
 	struct plane_nft_syns *syns;
+	struct conntrack *ct;
 	struct rawsock raw, replay;
 	struct ct_seq *seq; /* NULL: SYN/ACKs have to do */
 
@@ -225,7 +226,7 @@ static void end_chunk(struct ending *in)
 	struct ct_seq_item numbers[CHUNK];
 
 	read_numbers(in->ends, in->entries, in->count, numbers);
-	in->err = conntrack_delete(in->entries, in->count);
+	in->err = conntrack_delete(in->ends->ct, in->entries, in->count);
 	if (in->err)
 		return;
 	plane_nft_syns_drain(in->ends->syns);
@@ -251,7 +252,7 @@ static void end_found(struct plane_nft_ends *e, struct job *j)
 {
 	struct conntrack_mark tag = { j->tag << e->tag.shift, e->tag.mask };
 	struct ending in = { .ends = e, .job = j };
-	int err = conntrack_list(&tag, end_one, &in);
+	int err = conntrack_list(e->ct, &tag, end_one, &in);
 
 	if (!err && !in.err)
 		end_chunk(&in);
@@ -410,9 +411,12 @@ int plane_nft_ends_new(struct plane_nft_ends **out,
 	e->realtime = conf->realtime;
 	e->events = events;
 	e->syns = syns;
-	err = rawsock_init(&e->raw, conf->mark);
+	err = conntrack_open(&e->ct);
 	if (err)
 		goto err_free;
+	err = rawsock_init(&e->raw, conf->mark);
+	if (err)
+		goto err_conntrack;
 	err = rawsock_init(&e->replay, conf->replay);
 	if (err)
 		goto err_raw;
@@ -427,6 +431,8 @@ err_replay:
 	rawsock_fini(&e->replay);
 err_raw:
 	rawsock_fini(&e->raw);
+err_conntrack:
+	conntrack_close(e->ct);
 err_free:
 	free(e);
 	return err;
@@ -449,6 +455,7 @@ void plane_nft_ends_free(struct plane_nft_ends *e)
 	}
 	rawsock_fini(&e->replay);
 	rawsock_fini(&e->raw);
+	conntrack_close(e->ct);
 	pthread_cond_destroy(&e->asked);
 	pthread_mutex_destroy(&e->lock);
 	free(e);

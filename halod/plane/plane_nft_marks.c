@@ -6,6 +6,7 @@
 #define CHUNK 64 /* entries changed at once */
 
 struct moving {
+	struct conntrack *ct;
 	const struct engine_conf *engine;
 	const struct plane_nft_tag *from, *to;
 	unsigned count;
@@ -15,7 +16,7 @@ struct moving {
 
 static void move_chunk(struct moving *m)
 {
-	m->err = conntrack_change_marks(m->entries, m->count,
+	m->err = conntrack_change_marks(m->ct, m->entries, m->count,
 					m->from->mask | m->to->mask);
 	m->count = 0;
 }
@@ -40,9 +41,13 @@ int plane_nft_marks_move(const struct engine_conf *engine,
 {
 	struct conntrack_mark all = { 0 };
 	struct moving m = { .engine = engine, .from = from, .to = to };
-	int err = conntrack_list(&all, move_one, &m);
+	int err = conntrack_open(&m.ct);
 
+	if (err)
+		return err;
+	err = conntrack_list(m.ct, &all, move_one, &m);
 	if (!err && !m.err && m.count)
 		move_chunk(&m);
+	conntrack_close(m.ct);
 	return err ? err : m.err;
 }

@@ -30,6 +30,7 @@
 #define MARK	  0x68616c6f /* the script's rule: not tracked */
 
 struct flows {
+	struct conntrack *ct;
 	struct endpoint door;
 	unsigned count;
 	struct conntrack_entry entries[FLOWS_MAX];
@@ -120,7 +121,7 @@ static int list_all(struct flows *f)
 {
 	struct conntrack_mark any = { 0 };
 	char line[40];
-	int err = conntrack_list(&any, collect, f);
+	int err = conntrack_list(f->ct, &any, collect, f);
 
 	snprintf(line, sizeof(line), "listed %u", f->count);
 	say(line);
@@ -137,7 +138,7 @@ static int end_all(struct ct_seq *s, struct rawsock *raw, struct flows *f)
 	err = read_all(s, f);
 	if (err)
 		return fail("read", err);
-	err = conntrack_delete(f->entries, f->count);
+	err = conntrack_delete(f->ct, f->entries, f->count);
 	if (err)
 		return fail("delete", err);
 	say("deleted");
@@ -166,7 +167,11 @@ int main(int argc, char **argv)
 	err = rawsock_init(&raw, MARK);
 	if (err)
 		return fail("raw socket", err);
+	err = conntrack_open(&f.ct);
+	if (err)
+		return fail("conntrack", err);
 	err = end_all(s, &raw, &f);
+	conntrack_close(f.ct);
 	rawsock_fini(&raw);
 	ct_seq_close(s);
 	return err;
