@@ -74,7 +74,7 @@ $(O)/halod: $(O)/obj/halod/main.o $(HALOD_OBJS) $(call ar,$(ALL))
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_io) $(LIBS_conf)
 $(O)/halo-agent: $(O)/obj/nodeagent/main.o $(AGENT_OBJS) $(call ar,io wire base)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lgnutls -ljansson -lmnl -lev
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lgnutls -ljansson -lmnl -lev -lcap-ng
 $(O)/haloctl: $(O)/obj/tools/haloctl/main.o $(CTL_OBJS) $(call ar,io control table packet wire conf base)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_io) -lsmartcols $(LIBS_conf)

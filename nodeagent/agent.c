@@ -17,13 +17,22 @@ enum phase {
 	PHASE_GONE,
 };
 
-/* A planned move the gateway waits for. */
+/*
+ * A planned move the gateway waits for. Once the clients were told, or cannot
+ * be waited for any longer, its connections are ended, and only then the
+ * gateway hears MOVED_OK: no publisher is left here when subscribers are
+ * elsewhere. What is not through at the deadline is the gateway's.
+ */
 struct handover {
 	uint32_t id;
-	uint64_t answer_ns; /* MOVED_OK at the latest */
+	uint64_t hurry_ns;    /* the clients have had their time */
+	uint64_t deadline_ns; /* MOVED_OK at the latest */
+	uint64_t gentle_for_ns, gentle_ns;
+	enum { TELLING, CUTTING, CUTTING_ALL } stage;
 	enum move_reason reason;
 	uint16_t *ids; /* owned */
 	uint32_t count;
+	struct door_ports doors;
 };
 
 struct agent {
@@ -71,18 +80,13 @@ static void forget_told(struct agent *a)
 		free(a->told[--a->n_told]);
 }
 
-static void forget_handovers(struct agent *a)
-{
-	while (a->n_handovers)
-		free(a->handovers[--a->n_handovers].ids);
-}
-
 void agent_free(struct agent *a)
 {
 	if (!a)
 		return;
 	forget_told(a);
-	forget_handovers(a);
+	while (a->n_handovers)
+		free(a->handovers[--a->n_handovers].ids);
 	free(a);
 }
 
@@ -141,13 +145,30 @@ static void leave_now(struct agent *a, struct agent_actions *out)
 	act(out, ACTION_EXIT);
 }
 
+static void forget(struct agent *a, unsigned i)
+{
+	free(a->handovers[i].ids);
+	a->handovers[i] = a->handovers[--a->n_handovers];
+}
+
+/* The gateway is gone, and may never switch. */
+static void drop_handovers(struct agent *a, struct agent_actions *out)
+{
+	while (a->n_handovers) {
+		if (a->handovers[0].stage != TELLING)
+			act(out, ACTION_SPARE)->cut.id = a->handovers[0].id;
+		forget(a, 0);
+	}
+}
+
 /* Half the back-off and a random part of the other half, then doubled: agents
  * that lost one gateway do not return in step. */
-static void retry_later(struct agent *a, uint64_t now)
+static void retry_later(struct agent *a, uint64_t now,
+			struct agent_actions *out)
 {
 	uint64_t half = a->backoff_ns / 2;
 
-	forget_handovers(a);
+	drop_handovers(a, out);
 	a->phase = PHASE_IDLE;
 	a->retry_ns = now + half + rng_next(a) % (half + 1);
 	a->backoff_ns *= 2;
@@ -283,6 +304,8 @@ static void on_assigned(struct agent *a, const struct message_assigned *m,
 	if (a->n_routes)
 		memcpy(a->routes, m->routes.ids,
 		       sizeof(*a->routes) * a->n_routes);
+	if (a->n_routes && a->conf.cuts)
+		act(out, ACTION_SPARE); /* what it had lost may be its again */
 	tell(a, out, AGENT_ASSIGNED)->routes = own_routes(a);
 	ok = &say(out, MESSAGE_ASSIGNED_OK)->assigned_ok;
 	ok->version = m->version;
@@ -307,6 +330,39 @@ static void answer(struct agent *a, unsigned i, struct agent_actions *out)
 	a->told[a->n_told++] = h.ids;
 }
 
+/* From MOVED_OK on connections are the gateway's to end: the routes may be back
+ * before the last is. */
+static void answer_now(struct agent *a, unsigned i, struct agent_actions *out)
+{
+	if (a->handovers[i].stage != TELLING)
+		act(out, ACTION_SPARE)->cut.id = a->handovers[i].id;
+	answer(a, i, out);
+}
+
+static void cut(const struct handover *h, struct agent_actions *out)
+{
+	act(out, ACTION_CUT)->cut =
+		(struct agent_cut){ .id = h->id,
+				    .routes = { h->ids, h->count },
+				    .doors = h->doors,
+				    .gentle_ns = h->gentle_ns };
+}
+
+/* Its clients were told, or it is high time (gentle_ns 0). */
+static void part(struct agent *a, unsigned i, uint64_t gentle_ns,
+		 struct agent_actions *out)
+{
+	struct handover *h = &a->handovers[i];
+
+	if (!a->conf.cuts || !h->doors.count || !h->count) {
+		answer(a, i, out);
+		return;
+	}
+	h->stage = gentle_ns ? CUTTING : CUTTING_ALL;
+	h->gentle_ns = gentle_ns;
+	cut(h, out);
+}
+
 static void remember(struct agent *a, const struct message_moving *m,
 		     uint64_t now)
 {
@@ -315,13 +371,64 @@ static void remember(struct agent *a, const struct message_moving *m,
 
 	*h = (struct handover){ .id = m->id,
 				.reason = m->reason,
-				.answer_ns = now + grace - grace / 10 };
+				.doors = m->doors,
+				.gentle_for_ns = grace / 10,
+				.hurry_ns = now + grace - grace / 10,
+				.deadline_ns = now + grace };
 	h->ids = calloc(m->routes.count + 1u, sizeof(*h->ids));
 	if (!h->ids)
 		return; /* then `moved` names the id alone */
 	h->count = m->routes.count;
 	if (h->count)
 		memcpy(h->ids, m->routes.ids, sizeof(*h->ids) * h->count);
+}
+
+/* Takes the routes out of a handover; true when it has none left. */
+static bool leave_out(struct handover *h, const struct route_set *routes)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < h->count; i++)
+		if (!route_set_has(routes, h->ids[i]))
+			h->ids[kept++] = h->ids[i];
+	h->count = kept;
+	return !kept;
+}
+
+static void on_stays(struct agent *a, const struct message_moving *m,
+		     struct agent_actions *out)
+{
+	for (unsigned i = a->n_handovers; i-- > 0;) {
+		struct handover *h = &a->handovers[i];
+		uint32_t before = h->count;
+		bool empty = leave_out(h, &m->routes);
+
+		if (h->count == before)
+			continue;
+		if (h->stage != TELLING && !empty)
+			cut(h, out);
+		else if (h->stage != TELLING)
+			act(out, ACTION_SPARE)->cut.id = h->id;
+		if (empty)
+			forget(a, i);
+	}
+	tell(a, out, AGENT_STAYS)->routes = m->routes;
+}
+
+/* The gateway has switched already: what is left of the connections is of no
+ * use to anybody. */
+static void on_moved(struct agent *a, const struct message_moving *m,
+		     struct agent_actions *out)
+{
+	struct agent_event *e = tell(a, out, AGENT_MOVED);
+
+	e->routes = m->routes;
+	snprintf(e->reason, sizeof(e->reason), "%s",
+		 move_reason_name(m->reason));
+	if (!a->conf.cuts || !m->doors.count)
+		return;
+	act(out, ACTION_CUT)->cut =
+		(struct agent_cut){ .routes = m->routes, .doors = m->doors };
 }
 
 static void on_moving(struct agent *a, const struct message_moving *m,
@@ -331,16 +438,18 @@ static void on_moving(struct agent *a, const struct message_moving *m,
 
 	if (!is_up(a))
 		return;
-	e = tell(a, out, m->deadline_ms ? AGENT_MOVING : AGENT_MOVED);
+	if (m->stays || !m->deadline_ms) {
+		(m->stays ? on_stays : on_moved)(a, m, out);
+		return;
+	}
+	e = tell(a, out, AGENT_MOVING);
 	e->routes = m->routes;
 	e->deadline_ms = m->deadline_ms;
 	snprintf(e->reason, sizeof(e->reason), "%s",
 		 move_reason_name(m->reason));
-	if (!m->deadline_ms)
-		return;
 	e->id = m->id;
 	if (a->n_handovers == AGENT_HANDOVERS_MAX)
-		answer(a, 0, out);
+		answer_now(a, 0, out);
 	remember(a, m, now);
 }
 
@@ -379,7 +488,7 @@ static void on_disconnected(struct agent *a, uint64_t now,
 	if (is_up(a))
 		tell(a, out, AGENT_GATEWAY_LOST);
 	if (a->phase != PHASE_IDLE)
-		retry_later(a, now);
+		retry_later(a, now, out);
 }
 
 /* Only the worst news cannot wait for the next beat. */
@@ -395,14 +504,33 @@ static void on_health(struct agent *a, enum node_health health, uint64_t now,
 	}
 }
 
-static void on_done(struct agent *a, uint32_t id, struct agent_actions *out)
+/* The i-th of this id and stage; n_handovers: none */
+static unsigned find(const struct agent *a, uint32_t id, bool telling)
 {
-	for (unsigned i = 0; i < a->n_handovers; i++) {
-		if (a->handovers[i].id == id) {
-			answer(a, i, out);
-			return;
-		}
-	}
+	unsigned i = 0;
+
+	while (i < a->n_handovers &&
+	       (a->handovers[i].id != id ||
+		(a->handovers[i].stage == TELLING) != telling))
+		i++;
+	return i;
+}
+
+static void on_done(struct agent *a, uint32_t id, uint64_t now,
+		    struct agent_actions *out)
+{
+	unsigned i = find(a, id, true);
+
+	if (i < a->n_handovers)
+		part(a, i, now + a->handovers[i].gentle_for_ns, out);
+}
+
+static void on_cut(struct agent *a, uint32_t id, struct agent_actions *out)
+{
+	unsigned i = find(a, id, false);
+
+	if (i < a->n_handovers)
+		answer(a, i, out);
 }
 
 static void on_leave(struct agent *a, uint64_t now, struct agent_actions *out)
@@ -436,15 +564,20 @@ static bool has_lease_to_lose(const struct agent *a)
 
 static void tick_up(struct agent *a, uint64_t now, struct agent_actions *out)
 {
-	for (unsigned i = a->n_handovers; i-- > 0;)
-		if (a->handovers[i].answer_ns <= now)
-			answer(a, i, out);
+	for (unsigned i = a->n_handovers; i-- > 0;) {
+		const struct handover *h = &a->handovers[i];
+
+		if (h->deadline_ns <= now)
+			answer_now(a, i, out);
+		else if (h->stage != CUTTING_ALL && h->hurry_ns <= now)
+			part(a, i, 0, out);
+	}
 	if (a->phase == PHASE_LEAVING && a->leave_ns <= now) {
 		leave_now(a, out);
 	} else if (gateway_deadline(a) <= now) {
 		tell(a, out, AGENT_GATEWAY_LOST);
 		act(out, ACTION_CLOSE);
-		retry_later(a, now);
+		retry_later(a, now, out);
 	} else if (a->beat_ns <= now) {
 		beat(a, now, out);
 	}
@@ -463,7 +596,7 @@ static void on_tick(struct agent *a, uint64_t now, struct agent_actions *out)
 	} else if (a->phase != PHASE_GONE && a->phase != PHASE_IDLE &&
 		   a->retry_ns <= now) {
 		act(out, ACTION_CLOSE);
-		retry_later(a, now);
+		retry_later(a, now, out);
 	}
 }
 
@@ -491,7 +624,10 @@ void agent_step(struct agent *a, const struct agent_input *in, uint64_t now_ns,
 		on_health(a, in->health, now_ns, out);
 		break;
 	case INPUT_DONE:
-		on_done(a, in->id, out);
+		on_done(a, in->id, now_ns, out);
+		break;
+	case INPUT_CUT:
+		on_cut(a, in->id, out);
 		break;
 	case INPUT_LEAVE:
 		on_leave(a, now_ns, out);
@@ -519,7 +655,9 @@ uint64_t agent_deadline(const struct agent *a)
 	if (a->phase == PHASE_LEAVING)
 		at = earlier(at, a->leave_ns);
 	for (unsigned i = 0; i < a->n_handovers; i++)
-		at = earlier(at, a->handovers[i].answer_ns);
+		at = earlier(at, a->handovers[i].stage == CUTTING_ALL
+					 ? a->handovers[i].deadline_ns
+					 : a->handovers[i].hurry_ns);
 	return at;
 }
 
@@ -531,6 +669,7 @@ const char *agent_event_name(enum agent_event_kind kind)
 		[AGENT_ASSIGNED] = "assigned",
 		[AGENT_MOVING] = "moving",
 		[AGENT_MOVED] = "moved",
+		[AGENT_STAYS] = "stays",
 		[AGENT_FENCED] = "fenced",
 		[AGENT_GATEWAY_LOST] = "gateway-lost",
 		[AGENT_REFUSED] = "refused",

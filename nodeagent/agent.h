@@ -27,6 +27,7 @@ struct agent_conf {
 	struct addr addr[FAMILIES];
 	enum node_wish wish;
 	uint64_t seed; /* of the jitter */
+	bool cuts;     /* connections of what moves away can be ended here */
 };
 
 enum agent_input_type {
@@ -36,6 +37,7 @@ enum agent_input_type {
 	INPUT_MESSAGE,	    /* message */
 	INPUT_HEALTH,	    /* health */
 	INPUT_DONE,	    /* id: the clients of a handover were told */
+	INPUT_CUT,	    /* id: ACTION_CUT is through */
 	INPUT_LEAVE,
 	INPUT_TICK,
 };
@@ -53,6 +55,7 @@ enum agent_event_kind {
 	AGENT_ASSIGNED, /* version, routes: all it has */
 	AGENT_MOVING,	/* id, routes, reason, deadline_ms */
 	AGENT_MOVED,	/* routes, reason; id, 0 when there was no notice */
+	AGENT_STAYS,	/* routes: they were to move, and do not */
 	AGENT_FENCED,	/* routes that may be another node's by now */
 	AGENT_GATEWAY_LOST,
 	AGENT_REFUSED, /* reason */
@@ -74,7 +77,17 @@ enum agent_action_type {
 	ACTION_CLOSE, /* the connection */
 	ACTION_EVENT, /* event: tell the node */
 	ACTION_PACE,  /* interval_ns: beats are asked for this often */
+	ACTION_CUT,   /* cut: end the connections, in the background; replaces
+		       * one of the same id */
+	ACTION_SPARE, /* cut.id: stop that */
 	ACTION_EXIT,
+};
+
+struct agent_cut {
+	uint32_t id; /* of the handover; 0: of a forced move */
+	struct route_set routes;
+	struct door_ports doors;
+	uint64_t gentle_ns; /* bytes on their way may arrive until then */
 };
 
 struct agent_action {
@@ -83,11 +96,13 @@ struct agent_action {
 	union {
 		struct message message;
 		struct agent_event event;
+		struct agent_cut cut;
 	};
 };
 
-/* One step's: each handover at most answers and tells, and a few more. */
-#define AGENT_ACTIONS_MAX (2 * AGENT_HANDOVERS_MAX + 8)
+/* One step's: each handover at most stops its cut, answers and tells, and a few
+ * more. */
+#define AGENT_ACTIONS_MAX (3 * AGENT_HANDOVERS_MAX + 8)
 
 struct agent_actions {
 	unsigned count;

@@ -9,6 +9,7 @@
 #include "io/clock.h"
 #include "io/probe.h"
 #include "listening.h"
+#include "sockdiag.h"
 
 #define PACE_DEFAULT_NS (200 * NS_PER_MS)
 
@@ -19,7 +20,7 @@ struct runner {
 };
 
 struct checks {
-	struct listening *listening;
+	struct sockdiag *sockdiag;
 	struct probes *probes;
 	uint64_t pace_ns;
 	enum node_health health; /* last told */
@@ -62,7 +63,7 @@ static void take_result(struct runner *r, bool ok)
 /* A question the kernel did not answer says nothing about the server. */
 static void run_listen(struct runner *r)
 {
-	int ret = listening_on(r->owner->listening, r->check.at.port);
+	int ret = listening_on(r->owner->sockdiag, r->check.at.port);
 
 	if (ret < 0)
 		log_warn("check failed to run", "port=%u error=\"%s\"",
@@ -120,7 +121,7 @@ int checks_new(struct checks **out, struct ev_loop *loop,
 	c->pace_ns = PACE_DEFAULT_NS;
 	c->fn = fn;
 	c->arg = arg;
-	ret = listening_open(&c->listening);
+	ret = sockdiag_open(&c->sockdiag);
 	if (!ret) {
 		c->probes = probes_new(loop, on_probed, c);
 		ret = c->probes ? 0 : -ENOMEM;
@@ -150,6 +151,6 @@ void checks_free(struct checks *c)
 	for (unsigned i = 0; i < c->count; i++)
 		clock_timer_fini(&c->runners[i].timer);
 	probes_free(c->probes);
-	listening_close(c->listening);
+	sockdiag_close(c->sockdiag);
 	free(c);
 }

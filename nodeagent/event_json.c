@@ -20,7 +20,8 @@ static json_t *routes_json(const struct route_set *routes)
 static bool has_routes(enum agent_event_kind kind)
 {
 	return kind == AGENT_ASSIGNED || kind == AGENT_MOVING ||
-	       kind == AGENT_MOVED || kind == AGENT_FENCED;
+	       kind == AGENT_MOVED || kind == AGENT_STAYS ||
+	       kind == AGENT_FENCED;
 }
 
 static void add_details(json_t *o, const struct agent_event *e)

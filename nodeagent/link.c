@@ -332,6 +332,18 @@ void link_send(struct link *l, const struct message *m)
 		watch(l);
 }
 
+struct addr link_local_addr(const struct link *l)
+{
+	struct sockaddr_storage sa = { 0 };
+	socklen_t len = sizeof(sa);
+	struct endpoint e = { .port = 0 };
+
+	if (l->stage == OPEN &&
+	    !getsockname(l->stream.fd, (struct sockaddr *)&sa, &len))
+		endpoint_from_sockaddr(&e, (const struct sockaddr *)&sa);
+	return e.addr;
+}
+
 void link_drain(struct link *l)
 {
 	if (l->stage == OPEN && !l->receiving)

@@ -32,6 +32,8 @@ int link_check_gateway(const char *gateway, char *err, unsigned err_size);
  * closed() from within. */
 void link_connect(struct link *l);
 void link_send(struct link *l, const struct message *m);
+/* The address it is connected from; unset when it is not. */
+struct addr link_local_addr(const struct link *l);
 /* Reads what has arrived, before somebody calls the gateway dead. */
 void link_drain(struct link *l);
 /* What was sent goes out first, as far as the socket takes it. */

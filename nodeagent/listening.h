@@ -8,12 +8,9 @@
 
 #include <stdint.h>
 
-struct listening;
+struct sockdiag;
 
-/* 0 or -errno */
-int listening_open(struct listening **out);
 /* 1: yes, on some address of IPv4 or IPv6; 0: no; -errno: could not tell. */
-int listening_on(struct listening *l, uint16_t port);
-void listening_close(struct listening *l);
+int listening_on(struct sockdiag *d, uint16_t port);
 
 #endif

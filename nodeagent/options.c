@@ -35,6 +35,8 @@ const char options_usage[] =
 	"  --on-event COMMAND    run for each event, its JSON on stdin\n"
 	"  --events PATH         socket for servers of this machine\n"
 	"                        (default " EVENTS_DEFAULT ")\n"
+	"  --no-end-sockets      leave connections of moved routes to the "
+	"gateway\n"
 	"  --realtime            SCHED_FIFO and locked memory, for fast "
 	"profiles\n"
 	"  --log-level LEVEL     error, warn, info or debug (default info)\n"
@@ -50,6 +52,7 @@ enum {
 	OPT_CHECK,
 	OPT_ON_EVENT,
 	OPT_EVENTS,
+	OPT_NO_END_SOCKETS,
 	OPT_REALTIME,
 	OPT_LOG_LEVEL,
 	OPT_HELP,
@@ -66,6 +69,7 @@ static const struct option long_options[] = {
 	{ "check", required_argument, NULL, OPT_CHECK },
 	{ "on-event", required_argument, NULL, OPT_ON_EVENT },
 	{ "events", required_argument, NULL, OPT_EVENTS },
+	{ "no-end-sockets", no_argument, NULL, OPT_NO_END_SOCKETS },
 	{ "realtime", no_argument, NULL, OPT_REALTIME },
 	{ "log-level", required_argument, NULL, OPT_LOG_LEVEL },
 	{ "help", no_argument, NULL, OPT_HELP },
@@ -179,6 +183,9 @@ static int take(struct options *o, int option, const char *value,
 		return 0;
 	case OPT_EVENTS:
 		o->events = value;
+		return 0;
+	case OPT_NO_END_SOCKETS:
+		o->no_end_sockets = true;
 		return 0;
 	case OPT_REALTIME:
 		o->realtime = true;

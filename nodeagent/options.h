@@ -20,7 +20,7 @@ struct options {
 	enum node_wish wish;
 	unsigned n_checks;
 	struct check checks[CHECKS_MAX];
-	bool no_auth, realtime;
+	bool no_auth, realtime, no_end_sockets;
 	bool help, version; /* then nothing else was checked */
 	enum log_level log_level;
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "session.h"
 
+#include <cap-ng.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include "agent.h"
 #include "base/log.h"
 #include "command.h"
+#include "cutter.h"
 #include "event_json.h"
 #include "events.h"
 #include "io/clock.h"
@@ -33,6 +35,7 @@ struct session {
 	struct checks *checks;
 	struct events *events;
 	struct command *command;
+	struct cutter *cutter; /* NULL: connections are not ended here */
 	struct clock_timer timer;
 	ev_signal term, interrupt;
 	ev_timer start;
@@ -103,6 +106,28 @@ static void tell_node(struct session *s, const struct agent_event *e)
 		step_done(s, id);
 }
 
+/* Where the gateway reaches the node. */
+static void set_local(const struct session *s, struct cut *cut)
+{
+	struct addr from = link_local_addr(s->link);
+
+	memcpy(cut->local, s->options->addr, sizeof(cut->local));
+	if (!addr_is_set(&cut->local[FAMILY_V4]) &&
+	    !addr_is_set(&cut->local[FAMILY_V6]))
+		cut->local[from.af == AF_INET6 ? FAMILY_V6 : FAMILY_V4] = from;
+}
+
+static void begin_cut(struct session *s, const struct agent_cut *what)
+{
+	struct cut cut = { .id = what->id,
+			   .routes = what->routes,
+			   .doors = what->doors,
+			   .gentle_ns = what->gentle_ns };
+
+	set_local(s, &cut);
+	cutter_begin(s->cutter, &cut);
+}
+
 static void apply(struct session *s, const struct agent_action *action)
 {
 	switch (action->type) {
@@ -120,6 +145,12 @@ static void apply(struct session *s, const struct agent_action *action)
 		break;
 	case ACTION_PACE:
 		checks_pace(s->checks, action->interval_ns);
+		break;
+	case ACTION_CUT:
+		begin_cut(s, &action->cut);
+		break;
+	case ACTION_SPARE:
+		cutter_cancel(s->cutter, action->cut.id);
 		break;
 	case ACTION_EXIT:
 		ev_break(s->loop, EVBREAK_ALL);
@@ -203,6 +234,11 @@ static void on_command_done(void *arg, uint32_t id)
 		step_done(s, id);
 }
 
+static void on_cut(void *arg, uint32_t id)
+{
+	step(arg, &(struct agent_input){ .type = INPUT_CUT, .id = id });
+}
+
 static void on_signal(struct ev_loop *loop, ev_signal *signal, int revents)
 {
 	step_simple(signal->data, INPUT_LEAVE);
@@ -210,7 +246,8 @@ static void on_signal(struct ev_loop *loop, ev_signal *signal, int revents)
 
 static int open_agent(struct session *s)
 {
-	struct agent_conf conf = { .wish = s->options->wish };
+	struct agent_conf conf = { .wish = s->options->wish,
+				   .cuts = s->cutter };
 	uint64_t drawn[2];
 
 	if (getrandom(drawn, sizeof(drawn), 0) != sizeof(drawn))
@@ -246,6 +283,24 @@ static int open_link(struct session *s)
 	return s->link ? 0 : -ENOMEM;
 }
 
+static bool may_end_sockets(void)
+{
+	return !capng_get_caps_process() &&
+	       capng_have_capability(CAPNG_EFFECTIVE, CAP_NET_ADMIN);
+}
+
+static int open_cutter(struct session *s)
+{
+	if (s->options->no_end_sockets)
+		return 0;
+	if (may_end_sockets())
+		return cutter_new(&s->cutter, s->loop, on_cut, s);
+	log_warn("connections of moved routes are not ended here",
+		 "try=\"CAP_NET_ADMIN, or --no-end-sockets\" "
+		 "instead=\"the gateway resets them\"");
+	return 0;
+}
+
 static int open_command(struct session *s)
 {
 	if (!s->options->on_event)
@@ -279,8 +334,10 @@ static void enter_realtime(void)
 static int open_parts(struct session *s, char *err, unsigned err_size)
 {
 	const struct options *o = s->options;
-	int ret = open_agent(s);
+	int ret = open_cutter(s);
 
+	if (!ret)
+		ret = open_agent(s);
 	if (!ret)
 		ret = open_tls(s, err, err_size);
 	if (!ret)
@@ -341,6 +398,7 @@ void session_free(struct session *s)
 	if (!s)
 		return;
 	checks_free(s->checks);
+	cutter_free(s->cutter);
 	command_free(s->command);
 	events_free(s->events);
 	link_free(s->link);

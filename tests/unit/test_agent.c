@@ -134,7 +134,28 @@ static void move(struct world *w, uint32_t id, uint32_t deadline_ms)
 	m.moving.reason = deadline_ms ? MOVE_JOIN : MOVE_LOSS;
 	m.moving.deadline_ms = deadline_ms;
 	m.moving.routes = (struct route_set){ ids, 2 };
+	m.moving.doors = (struct door_ports){ 2, { 8001, 9001 } };
 	receive(w, &m);
+}
+
+static void stay(struct world *w, uint16_t first, uint16_t count)
+{
+	struct message m = { .type = MESSAGE_MOVING };
+	uint16_t ids[] = { first, (uint16_t)(first + 1) };
+
+	m.moving.stays = true;
+	m.moving.routes = (struct route_set){ ids, count };
+	receive(w, &m);
+}
+
+static void done(struct world *w, uint32_t id)
+{
+	step(w, &(struct agent_input){ .type = INPUT_DONE, .id = id });
+}
+
+static void cut_is_through(struct world *w, uint32_t id)
+{
+	step(w, &(struct agent_input){ .type = INPUT_CUT, .id = id });
 }
 
 static int set_up(void **state)
@@ -155,6 +176,24 @@ static int set_up_serving(void **state)
 
 	set_up(state);
 	w = *state;
+	input(w, INPUT_START);
+	input(w, INPUT_CONNECTED);
+	welcome(w);
+	acknowledge(w);
+	assign(w, 5, 1, 8);
+	return 0;
+}
+
+/* The same, and connections can be ended here. */
+static int set_up_cutting(void **state)
+{
+	struct agent_conf conf = { .name = "a", .seed = 42, .cuts = true };
+	struct world *w;
+
+	set_up_serving(state);
+	w = *state;
+	agent_free(w->agent);
+	w->agent = agent_new(&conf);
 	input(w, INPUT_START);
 	input(w, INPUT_CONNECTED);
 	welcome(w);
@@ -457,6 +496,132 @@ static void a_handover_is_answered_shortly_before_its_deadline(void **state)
 	assert_int_equal(w->now - begun, 450 * NS_PER_MS);
 }
 
+static void connections_are_ended_before_the_gateway_may_switch(void **state)
+{
+	struct world *w = *state;
+	const struct agent_cut *cut;
+
+	move(w, 11, 500);
+	done(w, 11);
+	assert_null(sent(w, MESSAGE_MOVED_OK));
+	cut = &find(w, ACTION_CUT)->cut;
+	assert_int_equal(cut->id, 11);
+	assert_int_equal(cut->routes.count, 2);
+	assert_int_equal(cut->doors.first[1], 9001);
+	assert_int_equal(cut->gentle_ns, w->now + 50 * NS_PER_MS);
+	done(w, 11);
+	assert_int_equal(w->out.count, 0);
+	cut_is_through(w, 11);
+	assert_int_equal(sent(w, MESSAGE_MOVED_OK)->moved_ok.id, 11);
+	cut_is_through(w, 11);
+	assert_null(sent(w, MESSAGE_MOVED_OK));
+}
+
+static void a_slow_cut_hurries_and_then_is_left_to_the_gateway(void **state)
+{
+	struct world *w = *state;
+	uint64_t begun = w->now;
+
+	move(w, 11, 500);
+	w->now += 400 * NS_PER_MS;
+	acknowledge(w);
+	done(w, 11);
+	assert_non_null(find(w, ACTION_CUT));
+	do {
+		tick(w);
+	} while (!find(w, ACTION_CUT));
+	assert_int_equal(w->now - begun, 450 * NS_PER_MS);
+	assert_int_equal(find(w, ACTION_CUT)->cut.gentle_ns, 0);
+	while (!sent(w, MESSAGE_MOVED_OK))
+		tick(w);
+	assert_int_equal(w->now - begun, 500 * NS_PER_MS);
+	assert_int_equal(find(w, ACTION_SPARE)->cut.id, 11);
+}
+
+static void nobody_heard_still_ends_connections_in_time(void **state)
+{
+	struct world *w = *state;
+	uint64_t begun = w->now;
+
+	move(w, 11, 500);
+	while (!find(w, ACTION_CUT))
+		tick(w);
+	assert_int_equal(w->now - begun, 450 * NS_PER_MS);
+	assert_null(sent(w, MESSAGE_MOVED_OK));
+}
+
+static void routes_that_stay_keep_their_connections(void **state)
+{
+	struct world *w = *state;
+
+	move(w, 11, 500);
+	stay(w, 4, 1);
+	assert_int_equal(w->event.kind, AGENT_STAYS);
+	done(w, 11);
+	assert_int_equal(find(w, ACTION_CUT)->cut.routes.count, 1);
+	assert_int_equal(find(w, ACTION_CUT)->cut.routes.ids[0], 3);
+	stay(w, 3, 1);
+	assert_int_equal(find(w, ACTION_SPARE)->cut.id, 11);
+	cut_is_through(w, 11);
+	assert_null(sent(w, MESSAGE_MOVED_OK));
+}
+
+static void a_move_called_off_is_not_answered(void **state)
+{
+	struct world *w = *state;
+	uint64_t begun = w->now;
+
+	move(w, 11, 500);
+	stay(w, 3, 2);
+	done(w, 11);
+	while (w->now < begun + NS_PER_S) {
+		assert_null(sent(w, MESSAGE_MOVED_OK));
+		assert_null(find(w, ACTION_CUT));
+		tick(w);
+	}
+}
+
+static void a_lost_gateway_stops_what_ends_connections(void **state)
+{
+	struct world *w = *state;
+
+	move(w, 11, 500);
+	move(w, 12, 500);
+	done(w, 11);
+	input(w, INPUT_DISCONNECTED);
+	assert_int_equal(find(w, ACTION_SPARE)->cut.id, 11);
+	cut_is_through(w, 11);
+	assert_null(sent(w, MESSAGE_MOVED_OK));
+}
+
+static void what_was_taken_by_force_is_ended_at_once(void **state)
+{
+	struct world *w = *state;
+
+	move(w, 0, 0);
+	assert_int_equal(w->event.kind, AGENT_MOVED);
+	assert_int_equal(find(w, ACTION_CUT)->cut.routes.count, 2);
+	assign(w, 6, 1, 0);
+	assert_null(find(w, ACTION_SPARE));
+	assign(w, 7, 3, 2); /* they are back */
+	assert_int_equal(find(w, ACTION_SPARE)->cut.id, 0);
+}
+
+static void without_doors_it_answers_at_once(void **state)
+{
+	struct message m = { .type = MESSAGE_MOVING };
+	struct world *w = *state;
+	uint16_t ids[] = { 3 };
+
+	m.moving.id = 11;
+	m.moving.deadline_ms = 500;
+	m.moving.routes = (struct route_set){ ids, 1 };
+	receive(w, &m);
+	done(w, 11);
+	assert_null(find(w, ACTION_CUT));
+	assert_int_equal(sent(w, MESSAGE_MOVED_OK)->moved_ok.id, 11);
+}
+
 static void many_handovers_end_in_one_step(void **state)
 {
 	struct world *w = *state;
@@ -542,6 +707,8 @@ static void without_a_gateway_it_leaves_at_once(void **state)
 }
 
 #define FRESH(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
+#define CUTTING(fn) \
+	cmocka_unit_test_setup_teardown(fn, set_up_cutting, tear_down)
 #define SERVING(fn) \
 	cmocka_unit_test_setup_teardown(fn, set_up_serving, tear_down)
 
@@ -569,6 +736,14 @@ int main(void)
 		SERVING(moving_is_told_with_its_deadline),
 		SERVING(the_consumers_word_ends_a_handover),
 		SERVING(a_handover_is_answered_shortly_before_its_deadline),
+		CUTTING(connections_are_ended_before_the_gateway_may_switch),
+		CUTTING(a_slow_cut_hurries_and_then_is_left_to_the_gateway),
+		CUTTING(nobody_heard_still_ends_connections_in_time),
+		CUTTING(routes_that_stay_keep_their_connections),
+		CUTTING(a_move_called_off_is_not_answered),
+		CUTTING(a_lost_gateway_stops_what_ends_connections),
+		CUTTING(what_was_taken_by_force_is_ended_at_once),
+		CUTTING(without_doors_it_answers_at_once),
 		SERVING(many_handovers_end_in_one_step),
 		SERVING(one_handover_too_many_answers_the_oldest),
 		SERVING(a_forced_move_is_told_without_an_answer),

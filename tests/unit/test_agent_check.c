@@ -20,6 +20,7 @@
 
 #include "../../nodeagent/check.h"
 #include "../../nodeagent/listening.h"
+#include "../../nodeagent/sockdiag.h"
 #include "base/units.h"
 
 static struct check parsed(const char *text)
@@ -149,19 +150,19 @@ static int bound(int family, uint16_t *port)
 
 static void see_a_listener_of(int family)
 {
-	struct listening *l;
+	struct sockdiag *l;
 	uint16_t port;
 	int fd = bound(family, &port);
 
 	if (fd < 0)
 		skip(); /* no such family on this host */
-	assert_int_equal(listening_open(&l), 0);
+	assert_int_equal(sockdiag_open(&l), 0);
 	assert_int_equal(listening_on(l, port), 0);
 	assert_int_equal(listen(fd, 1), 0);
 	assert_int_equal(listening_on(l, port), 1);
 	close(fd);
 	assert_int_equal(listening_on(l, port), 0);
-	listening_close(l);
+	sockdiag_close(l);
 }
 
 static void a_listener_of_ipv4_is_seen(void **state)
@@ -177,18 +178,18 @@ static void a_listener_of_ipv6_is_seen(void **state)
 /* Sockets on the neighbouring ports pass no filter of another one. */
 static void other_ports_are_not_mistaken_for_it(void **state)
 {
-	struct listening *l;
+	struct sockdiag *l;
 	uint16_t port;
 	int fd = bound(AF_INET, &port);
 
 	assert_int_equal(listen(fd, 1), 0);
-	assert_int_equal(listening_open(&l), 0);
+	assert_int_equal(sockdiag_open(&l), 0);
 	for (int i = 0; i < 1000; i++)
 		assert_int_equal(listening_on(l, port), 1);
 	assert_int_equal(listening_on(l, 1), 0);
 	assert_int_equal(listening_on(l, port), 1);
 	close(fd);
-	listening_close(l);
+	sockdiag_close(l);
 }
 
 /* The one netlink socket of this process. */
@@ -225,19 +226,19 @@ static void leave_an_answer_unread(int fd)
 
 static void an_answer_left_unread_is_not_taken_for_the_next(void **state)
 {
-	struct listening *l;
+	struct sockdiag *l;
 	uint16_t port;
 	int fd = bound(AF_INET, &port);
 
 	assert_int_equal(listen(fd, 1), 0);
-	assert_int_equal(listening_open(&l), 0);
+	assert_int_equal(sockdiag_open(&l), 0);
 	leave_an_answer_unread(netlink_fd());
 	assert_int_equal(listening_on(l, port), 1);
 	close(fd);
 	leave_an_answer_unread(netlink_fd());
 	assert_int_equal(listening_on(l, port), 0);
 	assert_int_equal(listening_on(l, port), 0);
-	listening_close(l);
+	sockdiag_close(l);
 }
 
 int main(void)
