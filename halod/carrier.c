@@ -94,6 +94,29 @@ static void watch_events(struct carrier *c)
 	ev_io_start(c->loop, &c->io);
 }
 
+static const char *needs_nft(const struct conf *conf)
+{
+	for (unsigned i = 0; i < conf->n_services; i++)
+		if (conf->services[i].node_port)
+			return "node-port";
+	return NULL;
+}
+
+/* "auto" may have turned out to be another plane. */
+static int check_needs(const struct carrier *c, const struct conf *conf,
+		       char *err, unsigned err_size)
+{
+	const char *what = needs_nft(conf);
+
+	if (!what || c->ops == &plane_nft)
+		return 0;
+	snprintf(err, err_size,
+		 "a service has %s, which the plane nft alone can do, and it "
+		 "is %s (%s): remove it, or use a kernel with NAT",
+		 what, c->ops->name, c->why);
+	return -EOPNOTSUPP;
+}
+
 int carrier_open(struct carrier *c, struct ev_loop *loop,
 		 const struct conf *conf, const struct route_set *relearn,
 		 char *err, unsigned err_size)
@@ -110,6 +133,9 @@ int carrier_open(struct carrier *c, struct ev_loop *loop,
 			 conf->plane);
 		return -EOPNOTSUPP;
 	}
+	ret = check_needs(c, conf, err, err_size);
+	if (ret)
+		return ret;
 	c->table = table_new(conf->routes, 1);
 	if (!c->table) {
 		snprintf(err, err_size, "cannot start: out of memory");

@@ -132,7 +132,8 @@ static void do_probe(struct daemon *d, const struct effect *e)
 		defer(d, &accepted);
 		return;
 	}
-	door.port = (uint16_t)(s->listen + e->route - 1);
+	door.port = s->node_port ? s->node_port
+				 : (uint16_t)(s->listen + e->route - 1);
 	probes_start(d->probes, e->tag, &door,
 		     d->conf.agents.interval_ns * d->conf.agents.miss);
 }

@@ -166,10 +166,12 @@ static json_t *doors_view(const struct conf *conf, uint16_t route)
 
 		json_array_append_new(
 			list,
-			json_pack("{s:s, s:s, s:i}", "service", s->name,
+			json_pack("{s:s, s:s, s:i, s:i}", "service", s->name,
 				  "protocol",
 				  s->protocol == IPPROTO_UDP ? "udp" : "tcp",
-				  "port", s->listen + route - 1));
+				  "port", s->listen + route - 1, "node_port",
+				  s->node_port ? s->node_port
+					       : s->listen + route - 1));
 	}
 	return list;
 }

@@ -63,5 +63,6 @@ void settings_engine(struct engine_conf *out, const struct conf *c)
 		to->listen = c->services[i].listen;
 		to->protocol = c->services[i].protocol;
 		to->keep = c->services[i].handover == HANDOVER_KEEP;
+		out->nat[i].node_port = c->services[i].node_port;
 	}
 }

@@ -135,10 +135,28 @@ static void check_ports(const struct check *c, unsigned i)
 			      conf->agents.listen.port);
 }
 
+/* "auto" is settled when halod starts: it is nft then, or an error. */
+static bool may_be_nft(const struct conf *conf)
+{
+	return !strcmp(conf->plane, "nft") || !strcmp(conf->plane, "auto");
+}
+
+static void check_node_port(const struct check *c, unsigned i)
+{
+	if (c->conf->services[i].node_port && !may_be_nft(c->conf))
+		setting_error(
+			c->src, service_at(c, i, "node-port"),
+			"the plane nft alone can change a port, not "
+			"\"%s\": write plane = \"nft\", or let the server "
+			"listen on all %u ports",
+			c->conf->plane, c->conf->routes);
+}
+
 static void check_services(const struct check *c)
 {
 	for (unsigned i = 0; i < c->conf->n_services; i++) {
 		check_ports(c, i);
+		check_node_port(c, i);
 		for (unsigned j = 0; j < i; j++)
 			check_pair(c, j, i);
 	}

@@ -49,7 +49,8 @@ static const struct rule service[] = {
 	  .words = protocols },
 	{ "handover", RULE_WORD, IN(struct conf_service, handover),
 	  .words = handovers },
-	{ .name = "node-port", .kind = RULE_LATER },
+	{ "node-port", RULE_INTEGER, IN(struct conf_service, node_port), 0,
+	  65535 },
 	{ .name = "snat", .kind = RULE_LATER },
 	{ .name = NULL },
 };

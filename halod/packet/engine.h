@@ -26,11 +26,17 @@ struct engine_service {
 	bool keep;	  /* handover = keep: planned moves leave flows be */
 };
 
+/* What the plane nft alone can do for a service. */
+struct engine_nat {
+	uint16_t node_port; /* the port on the node; 0: the door's */
+};
+
 struct engine_conf {
 	uint16_t routes;
 	struct addr vip[FAMILIES]; /* unset: that family is not served */
 	unsigned n_services;
 	struct engine_service services[SERVICES_MAX];
+	struct engine_nat nat[SERVICES_MAX]; /* of each */
 	unsigned flows_max; /* bounded: beyond it the idlest half-open, then
 			     * the idlest flow gives way, counted */
 	unsigned held_max;

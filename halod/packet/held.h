@@ -20,7 +20,8 @@ struct held_packet {
 	struct flow_key key;
 	uint16_t route;
 	uint32_t seq;		      /* of a SYN */
-	uint64_t since_ns;	      /* the caller's, who may fill it in */
+	uint64_t since_ns;	      /* these two are the caller's, who may */
+	uint32_t tag;		      /* fill them in */
 	struct packet packet;	      /* its data is the copy */
 	uint32_t chain, older, newer; /* held's own */
 };

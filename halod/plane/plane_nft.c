@@ -395,15 +395,6 @@ static void repair(struct plane *p, uint64_t since_ns, struct plane_event *out)
 		log_error("table not repaired", "error=\"%s\"", strerror(-err));
 }
 
-/* Whoever serves the route now is suspected: when it has moved since, a healthy
- * node is looked at once too often. */
-static void name_refuser(const struct plane *p, struct plane_event *ev)
-{
-	const struct table_seat *s = table_lookup(p->table.now, ev->route);
-
-	ev->tag = s ? s->tag : 0;
-}
-
 static int nft_next_event(struct plane *p, struct plane_event *out)
 {
 	uint64_t drift_ns;
@@ -415,8 +406,6 @@ static int nft_next_event(struct plane *p, struct plane_event *out)
 		repair(p, drift_ns, out);
 	else if (!event_queue_pop(&p->events, out))
 		return -EAGAIN;
-	if (out->type == PLANE_REFUSED)
-		name_refuser(p, out);
 	event_queue_wake(&p->events);
 	return 0;
 }

@@ -20,7 +20,7 @@ struct plane_nft_refusals {
 	struct held *held;
 	struct rawsock replay;
 	struct {
-		uint16_t route;
+		uint32_t tag;
 		uint64_t ns;
 	} told[TOLD_ROUTES];
 
@@ -91,42 +91,105 @@ static bool is_refusal(const struct parsed *p)
 		       (TCP_RST | TCP_ACK);
 }
 
-/* The port is kept on the node: it says which route. */
-static struct engine_door door_of(const struct engine_conf *c,
-				  const struct parsed *p)
-{
-	struct endpoint door = { c->vip[p->family], p->src_port };
+/* What a refusal answers, and who has refused. */
+struct refused {
+	struct flow_key key;
+	uint16_t route; /* 0: no door's SYN */
+	uint32_t tag;	/* 0: not who serves the route now */
+};
 
-	return engine_door(c, &door, IPPROTO_TCP);
+static const struct table_seat *seat_of(const struct table *now, uint16_t route)
+{
+	return now ? table_lookup(now, route) : NULL;
 }
 
-/* A client can make a door that nobody listens at refuse at any rate. */
-static void tell(struct plane_nft_refusals *r, uint16_t route, uint64_t now_ns)
+/* By its address at the moment of its refusal. */
+static uint32_t tag_of(const struct table *now, uint16_t route,
+		       const struct parsed *p)
+{
+	const struct table_seat *s = seat_of(now, route);
+
+	return s && addr_equal(&s->addr[p->family], &p->src) ? s->tag : 0;
+}
+
+/* Does the node see another port than the client has written? */
+static bool changes_ports(const struct engine_conf *c)
+{
+	for (unsigned i = 0; i < c->n_services; i++)
+		if (c->nat[i].node_port)
+			return true;
+	return false;
+}
+
+/* The SYN knows what was changed on its way, else the packet itself says it:
+ * the port is kept on the node. */
+static void find_syn(struct plane_nft_refusals *r, const struct parsed *p,
+		     struct flow_key *out)
+{
+	if (changes_ports(r->conf.engine)) {
+		plane_nft_syns_drain(r->conf.syns);
+		if (plane_nft_syns_find_seq(r->conf.syns, p->ack - 1, out))
+			return;
+	}
+	*out = (struct flow_key){ .client = p->dst,
+				  .protocol = IPPROTO_TCP,
+				  .client_port = p->dst_port,
+				  .door_port = p->src_port };
+}
+
+static struct refused what_is_refused(struct plane_nft_refusals *r,
+				      const struct parsed *p,
+				      const struct table *now)
+{
+	const struct engine_conf *c = r->conf.engine;
+	struct refused what = { 0 };
+	struct endpoint door = { c->vip[p->family], 0 };
+	struct engine_door at;
+
+	if (!is_refusal(p))
+		return what;
+	find_syn(r, p, &what.key);
+	door.port = what.key.door_port;
+	at = engine_door(c, &door, IPPROTO_TCP);
+	if (!at.found || (c->nat[at.service].node_port &&
+			  c->nat[at.service].node_port != p->src_port))
+		return what;
+	what.route = at.route;
+	what.tag = tag_of(now, at.route, p);
+	return what;
+}
+
+/* A client can make a door that nobody listens at refuse at any rate. Whoever
+ * does not serve any more is not looked at. */
+static void tell(struct plane_nft_refusals *r, const struct refused *what,
+		 uint64_t now_ns)
 {
 	struct plane_event ev = { .type = PLANE_REFUSED,
-				  .route = route,
+				  .tag = what->tag,
+				  .route = what->route,
 				  .count = 1 };
-	unsigned i = route % TOLD_ROUTES;
+	unsigned i = what->route % TOLD_ROUTES;
 
-	if (r->told[i].route == route &&
-	    now_ns - r->told[i].ns < TELL_AGAIN_NS)
+	if (!what->tag || (r->told[i].tag == what->tag &&
+			   now_ns - r->told[i].ns < TELL_AGAIN_NS))
 		return;
-	r->told[i].route = route;
+	r->told[i].tag = what->tag;
 	r->told[i].ns = now_ns;
 	event_queue_push(r->conf.events, &ev);
 }
 
-static bool is_another(const struct table *now, uint16_t route,
-		       const struct parsed *p)
+/* Another instance, be it at the same address. */
+static bool is_another(const struct table *now, uint16_t route, uint32_t tag,
+		       unsigned family)
 {
-	const struct table_seat *s = now ? table_lookup(now, route) : NULL;
-	const struct addr *serves = s ? &s->addr[p->family] : NULL;
+	const struct table_seat *s = seat_of(now, route);
 
-	return serves && addr_is_set(serves) && !addr_equal(serves, &p->src);
+	return s && s->tag != tag && addr_is_set(&s->addr[family]);
 }
 
 /* False: that very SYN is not there any more, or never was. */
-static bool send_again(struct plane_nft_refusals *r, const struct held_packet *w)
+static bool send_again(struct plane_nft_refusals *r,
+		       const struct held_packet *w)
 {
 	uint8_t syn[JOURNAL_SYN_MAX];
 	size_t len = plane_nft_syns_find(r->conf.syns, &w->key, syn);
@@ -142,26 +205,24 @@ static bool send_again(struct plane_nft_refusals *r, const struct held_packet *w
 static void look_at(struct plane_nft_refusals *r, struct held_packet *w,
 		    const struct table *now)
 {
-	struct parsed p;
+	unsigned family = w->key.client.af == AF_INET6 ? FAMILY_V6 : FAMILY_V4;
 
-	if (!parse_packet(w->packet.data, w->packet.len, &p) &&
-	    is_another(now, w->route, &p))
+	if (is_another(now, w->route, w->tag, family))
 		settle(r, w, send_again(r, w));
 }
 
 static int hold(struct plane_nft_refusals *r, const struct nfq_packet *in,
-		const struct parsed *at, uint16_t route, uint64_t now_ns)
+		const struct refused *what, uint32_t ack, uint64_t now_ns)
 {
 	struct packet p = { .data = in->data, .len = in->len, .id = in->id };
-	struct flow_key key = { .client = at->dst,
-				.protocol = IPPROTO_TCP,
-				.client_port = at->dst_port,
-				.door_port = at->src_port };
-	int err = held_add(r->held, &p, &key, route, at->ack);
+	int err = held_add(r->held, &p, &what->key, what->route, ack);
+	struct held_packet *w;
 
 	if (err)
 		return err;
-	held_find(r->held, &key)->since_ns = now_ns;
+	w = held_find(r->held, &what->key);
+	w->since_ns = now_ns;
+	w->tag = what->tag;
 	r->count.held++;
 	r->count.waiting = held_count(r->held);
 	return 0;
@@ -172,17 +233,15 @@ bool plane_nft_refusals_take(struct plane_nft_refusals *r,
 			     const struct parsed *at, const struct table *now,
 			     uint64_t now_ns)
 {
-	struct engine_door door = { 0 };
+	struct refused what = what_is_refused(r, at, now);
 	int err;
 
-	if (is_refusal(at))
-		door = door_of(r->conf.engine, at);
-	if (!door.found)
+	if (!what.route)
 		return false;
-	tell(r, door.route, now_ns);
-	err = hold(r, in, at, door.route, now_ns);
+	tell(r, &what, now_ns);
+	err = hold(r, in, &what, at->ack, now_ns);
 	if (!err) {
-		if (is_another(now, door.route, at))
+		if (is_another(now, what.route, what.tag, at->family))
 			plane_nft_refusals_look(r, now);
 	} else if (err == -EEXIST) {
 		nfq_drop(r->conf.nfq, in->id);

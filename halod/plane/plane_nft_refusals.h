@@ -23,7 +23,7 @@ struct plane_nft_refusals;
 struct plane_nft_refusals_conf {
 	const struct engine_conf *engine;
 	struct nfq *nfq;
-	struct event_queue *events; /* PLANE_REFUSED, with the route alone */
+	struct event_queue *events; /* PLANE_REFUSED */
 	struct plane_nft_syns *syns;
 	uint32_t replay; /* mark of SYNs that are sent again */
 };

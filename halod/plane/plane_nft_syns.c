@@ -16,10 +16,13 @@
 #define DRAIN_MAX SYNS_MAX
 
 struct plane_nft_syns {
-	pthread_mutex_t lock;  /* of all below */
-	struct nflog *log;     /* NULL: this kernel has none */
+	pthread_mutex_t lock; /* of all below */
+	struct nflog *log;    /* NULL: this kernel has none */
 	struct journal *journal;
 	uint32_t slot_of[INDEX_LEN]; /* by the key's hash; the newest wins */
+	struct {
+		uint32_t slot, owner;
+	} by_seq[INDEX_LEN]; /* by the sequence number; the same */
 };
 
 /* A kernel without NFLOG: nothing is ever found. */
@@ -43,6 +46,7 @@ int plane_nft_syns_new(struct plane_nft_syns **out, uint16_t group)
 	if (!s->journal)
 		goto err_free;
 	memset(s->slot_of, 0xff, sizeof(s->slot_of)); /* JOURNAL_NONE */
+	memset(s->by_seq, 0xff, sizeof(s->by_seq));
 	err = open_log(s, group);
 	if (err)
 		goto err_journal;
@@ -102,8 +106,11 @@ static void take_syn(struct plane_nft_syns *s, const struct parsed *p,
 	struct flow_key key = key_of(p);
 	uint32_t owner = owner_of(&key);
 
-	s->slot_of[owner % INDEX_LEN] =
-		journal_put(s->journal, owner, data, len, true);
+	uint32_t slot = journal_put(s->journal, owner, data, len, true);
+
+	s->slot_of[owner % INDEX_LEN] = slot;
+	s->by_seq[p->seq % INDEX_LEN].slot = slot;
+	s->by_seq[p->seq % INDEX_LEN].owner = owner;
 }
 
 static void take(void *arg, const uint8_t *data, size_t len)
@@ -156,4 +163,21 @@ size_t plane_nft_syns_find(struct plane_nft_syns *s, const struct flow_key *key,
 		len = copy_syn(syn, key, out);
 	pthread_mutex_unlock(&s->lock);
 	return len;
+}
+
+bool plane_nft_syns_find_seq(struct plane_nft_syns *s, uint32_t seq,
+			     struct flow_key *out)
+{
+	const struct journal_syn *syn;
+	struct parsed p;
+	bool found;
+
+	pthread_mutex_lock(&s->lock);
+	syn = journal_get(s->journal, s->by_seq[seq % INDEX_LEN].slot,
+			  s->by_seq[seq % INDEX_LEN].owner);
+	found = syn && !parse_packet(syn->data, syn->len, &p) && p.seq == seq;
+	if (found)
+		*out = key_of(&p);
+	pthread_mutex_unlock(&s->lock);
+	return found;
 }

@@ -30,4 +30,9 @@ void plane_nft_syns_drain(struct plane_nft_syns *s);
 size_t plane_nft_syns_find(struct plane_nft_syns *s, const struct flow_key *key,
 			   uint8_t out[JOURNAL_SYN_MAX]);
 
+/* Whose SYN had that sequence number, whatever became of its addresses and
+ * ports on its way; false: none is there. */
+bool plane_nft_syns_find_seq(struct plane_nft_syns *s, uint32_t seq,
+			     struct flow_key *out);
+
 #endif

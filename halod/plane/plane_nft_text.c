@@ -48,6 +48,46 @@ static void put_ports(FILE *f, const struct engine_conf *c, uint8_t protocol)
 	fputs(" }", f);
 }
 
+/* The service's port on the node is one that another has there. */
+static bool is_covered(const struct engine_conf *c, unsigned i)
+{
+	unsigned port = c->nat[i].node_port;
+
+	for (unsigned o = 0; o < c->n_services; o++) {
+		unsigned first = c->services[o].listen;
+
+		if (c->services[o].protocol != c->services[i].protocol)
+			continue;
+		if (c->nat[o].node_port
+			    ? o < i && c->nat[o].node_port == port
+			    : port >= first && port - first < c->routes)
+			return true;
+	}
+	return false;
+}
+
+/* The same as nodes have them, each once. */
+static void put_node_ports(FILE *f, const struct engine_conf *c,
+			   uint8_t protocol)
+{
+	const char *before = " { ";
+
+	for (unsigned i = 0; i < c->n_services; i++) {
+		unsigned first = c->services[i].listen;
+
+		if (c->services[i].protocol != protocol ||
+		    (c->nat[i].node_port && is_covered(c, i)))
+			continue;
+		if (c->nat[i].node_port)
+			fprintf(f, "%s%u", before, c->nat[i].node_port);
+		else
+			fprintf(f, "%s%u-%u", before, first,
+				first + c->routes - 1u);
+		before = ", ";
+	}
+	fputs(" }", f);
+}
+
 static bool serves(const struct engine_conf *c, uint8_t protocol)
 {
 	for (unsigned i = 0; i < c->n_services; i++)
@@ -124,7 +164,7 @@ static void put_from_nodes(FILE *f, const struct engine_conf *c,
 	if (!serves(c, IPPROTO_TCP))
 		return;
 	fprintf(f, "%s saddr @%s%s tcp sport", fam->ip, set, fam->digit);
-	put_ports(f, c, IPPROTO_TCP);
+	put_node_ports(f, c, IPPROTO_TCP);
 	fputs(" fib daddr type != local"
 	      " tcp flags & (fin|syn|rst|ack) != syn goto flowless\n",
 	      f);
@@ -150,6 +190,29 @@ static void put_guard(FILE *f, const struct plane_nft_conf *c, const char *name,
 	fputs("}\n", f);
 }
 
+static const char *name_of(uint8_t protocol)
+{
+	return protocols[protocol == IPPROTO_UDP].name;
+}
+
+/* The services' doors in their order: a rule each where the port changes. */
+static void put_changed_ports(FILE *f, const struct engine_conf *c,
+			      unsigned family, const char *dnat)
+{
+	char to[ADDR_STRLEN];
+
+	addr_format(&c->vip[family], to);
+	for (unsigned i = 0; i < c->n_services; i++) {
+		const struct engine_service *s = &c->services[i];
+
+		if (c->nat[i].node_port)
+			fprintf(f, "%s daddr %s %s dport %u-%u %s : %u\n",
+				families[family].ip, to, name_of(s->protocol),
+				s->listen, s->listen + c->routes - 1u, dnat,
+				c->nat[i].node_port);
+	}
+}
+
 static void put_nat(FILE *f, const struct plane_nft_conf *c, const char *name,
 		    const char *hook)
 {
@@ -167,6 +230,7 @@ static void put_nat(FILE *f, const struct plane_nft_conf *c, const char *name,
 		snprintf(dnat, sizeof(dnat),
 			 "dnat %s to ct mark & 0x%x map @address%s",
 			 families[i].ip, c->tag.mask, families[i].digit);
+		put_changed_ports(f, c->engine, i, dnat);
 		put_to_doors(f, c->engine, i, dnat);
 		put_to_doors(f, c->engine, i, "goto unserved");
 	}

@@ -36,6 +36,10 @@ check "a bad address, with its line" complains 'bad\.conf:2: .*address'
 check "a port beyond 65535, with its line" complains 'bad\.conf:4: .*(listen|port)'
 check "an unknown setting, with its line" complains 'bad\.conf:5: .*colour'
 
+sed 's/plane = .*/plane = "nfqueue";/; s/listen = 9001/& ; node-port = 80/' \
+	"$LAB_DIR/halod.conf" >"$conf"
+check "what only the plane nft can do is refused for another" \
+	complains ':4: node-port: the plane nft alone'
 sed 's/listen = 9001/listen = 8010/' "$LAB_DIR/halod.conf" >"$conf"
 check "overlapping port ranges are found" complains ':[0-9]+: .*overlap'
 cp "$LAB_DIR/halod.conf" "$LAB_DIR/other.conf"
@@ -69,6 +73,15 @@ lab_halod_start
 unset HALO_FORCE_NO_NAT
 check "else it is nfqueue, and says what is missing" \
 	chosen nfqueue 'switched off by HALO_FORCE_NO_NAT'
+sed 's/listen = 9001/& ; node-port = 80/' "$LAB_DIR/halod.conf" \
+	>"$LAB_DIR/needs.conf"
+needs_nft() {
+	HALO_FORCE_NO_NAT=1 timeout 10 ip netns exec "$(lab_ns gateway)" \
+		"$HALO_BUILD/halod" -c "$LAB_DIR/needs.conf" 2>&1 |
+		grep -q 'has node-port, which the plane nft alone can do'
+}
 check "for the eye as well" \
 	grep -q 'auto: the plane nft cannot be used' <(lab_ctl status)
+lab_kill halod
+check "unless the configuration needs more than that" needs_nft
 finish

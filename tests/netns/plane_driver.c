@@ -9,7 +9,8 @@
  *   node SEAT TAG ADDR4 ADDR6 · route FIRST LAST SEAT · apply · hold FIRST LAST
  *   release FIRST LAST · end TAG FIRST LAST forced|planned · flows · stats
  *   quit keep|flush
- * HALO_CT_MARK_MASK and HALO_NO_NODE_HOLD_MS in the environment are settings.
+ * HALO_CT_MARK_MASK, HALO_NO_NODE_HOLD_MS and HALO_NODE_PORT in the environment
+ * are settings.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -264,6 +265,9 @@ static int open_plane(struct driver *d, char **argv, bool relearn)
 	char err[256] = "";
 	int ret;
 
+	for (unsigned i = 0; i < conf.engine.n_services; i++)
+		conf.engine.nat[i].node_port =
+			(uint16_t)number_of("HALO_NODE_PORT", 0);
 	addr_parse(&conf.engine.vip[FAMILY_V4], argv[2]);
 	addr_parse(&conf.engine.vip[FAMILY_V6], argv[3]);
 	if (relearn)

@@ -167,8 +167,12 @@ static const struct bad {
 	  "listen is missing" },
 	{ "bad service name", "!services = ( { name = \"a b\"; } );", 1,
 	  "letters, digits" },
-	{ "node-port", "!services = ( { node-port = 80; } );", 1,
-	  "not in this version, plane nft is needed" },
+	{ "node-port", "!services = ( { node-port = 65536; } );", 1,
+	  "out of range" },
+	{ "node-port of another plane",
+	  "!plane = \"nfqueue\";\nservices = ( { name = \"a\";\n"
+	  "node-port = 80; } );",
+	  3, "the plane nft alone can change a port, not \"nfqueue\"" },
 	{ "protocol", "!services = ( { protocol = \"sctp\"; } );", 1,
 	  "allowed: tcp, udp" },
 	{ "no virtual address", "!virtual-address = [ ];", 1, "is empty" },
@@ -566,6 +570,8 @@ static void random_conf(struct conf *c)
 	random_agents(&c->agents);
 	c->reserve = (unsigned)below(NODES_MAX + 1);
 	strcpy(c->plane, planes[below(3)]);
+	if (!strcmp(c->plane, "nft"))
+		c->services[0].node_port = (uint16_t)below(65536);
 	sprintf(c->state, "/s%u", (unsigned)below(1000));
 	sprintf(c->control, "/c#%u", (unsigned)below(1000));
 	strcpy(c->log_level, "debug");

@@ -158,12 +158,23 @@ int cmd_route_list(struct haloctl *ctl, int argc, char **argv)
 	return HALOCTL_OK;
 }
 
+/* " -> port 80 on the node", or "" where it is the door's. */
+static const char *print_node_port(const json_t *door, char out[32])
+{
+	long long port = print_number(door, "node_port");
+
+	*out = '\0';
+	if (port && port != print_number(door, "port"))
+		snprintf(out, 32, " -> port %lld on the node", port);
+	return out;
+}
+
 static void print_head(struct haloctl *ctl, const json_t *route)
 {
 	const char *node = print_text(route, "node");
 	const char *to = print_text(route, "to"), *label = "doors";
 	const json_t *door;
-	char left[PRINT_UNIT_MAX];
+	char left[PRINT_UNIT_MAX], port[32];
 	size_t i;
 
 	print_field(ctl, "route", "%lld", print_number(route, "route"));
@@ -180,11 +191,12 @@ static void print_head(struct haloctl *ctl, const json_t *route)
 					   left));
 	json_array_foreach(json_object_get(route, "doors"), i, door)
 	{
-		print_field(ctl, label, "%s:%lld = %lld/%s",
+		print_field(ctl, label, "%s:%lld = %lld/%s%s",
 			    print_text(door, "service"),
 			    print_number(route, "route"),
 			    print_number(door, "port"),
-			    print_text(door, "protocol"));
+			    print_text(door, "protocol"),
+			    print_node_port(door, port));
 		label = "";
 	}
 }

@@ -99,11 +99,17 @@ static void print_doors(struct haloctl *ctl, const json_t *answer)
 	{
 		bool keep = !strcmp(print_text(service, "handover"), "keep");
 
-		print_field(ctl, label, "%s %s %lld-%lld%s",
+		long long port = print_number(service, "node_port");
+		char node[32] = "";
+
+		if (port)
+			snprintf(node, sizeof(node), ", nodes' port %lld",
+				 port);
+		print_field(ctl, label, "%s %s %lld-%lld%s%s",
 			    print_text(service, "name"),
 			    print_text(service, "protocol"),
 			    print_number(service, "first_port"),
-			    print_number(service, "last_port"),
+			    print_number(service, "last_port"), node,
 			    keep ? ", keeps flows in a handover" : "");
 		label = "";
 	}
