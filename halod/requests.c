@@ -31,6 +31,8 @@ static const struct {
 	{ "trace", request_trace },
 	{ "cluster.freeze", request_cluster_freeze },
 	{ "cluster.thaw", request_cluster_thaw },
+	{ "table.dump", request_table_dump },
+	{ "table.load", request_table_load },
 	{ "monitor", request_monitor },
 	{ "history", request_history },
 };

@@ -125,13 +125,9 @@ static json_t *node_details(struct requests_context *ctx, const struct node *n,
 		"{s:o, s:o, s:s, s:I, s:b, s:b, s:o, s:I, s:s, s:o, s:o}",
 		"ranges", view_ranges(routes, RANGES_SHOWN), "cause",
 		n->cause ? json_string(lost_cause_name(n->cause)) : json_null(),
-		"wish",
-		n->wish == WISH_ACTIVE	  ? "active"
-		: n->wish == WISH_RESERVE ? "reserve"
-					  : "none",
-		"failures", (json_int_t)n->failures, "agent_away",
-		n->agent_away, "diverged", n->diverged, "until_ms",
-		view_number(left_ns / NS_PER_MS), "version",
+		"wish", view_wish(n->wish), "failures", (json_int_t)n->failures,
+		"agent_away", n->agent_away, "diverged", n->diverged,
+		"until_ms", view_number(left_ns / NS_PER_MS), "version",
 		(json_int_t)n->version, "instance", instance, "flows",
 		flows_of(ctx, n), "events", reasons_of(ctx, n->name));
 }

@@ -17,6 +17,13 @@ json_t *view_number(uint64_t value)
 	return value ? json_integer((json_int_t)value) : json_null();
 }
 
+const char *view_wish(enum node_wish wish)
+{
+	return wish == WISH_ACTIVE    ? "active"
+	       : wish == WISH_RESERVE ? "reserve"
+				      : "none";
+}
+
 json_t *view_addrs(const struct addr addrs[FAMILIES])
 {
 	json_t *list = json_array();

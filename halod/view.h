@@ -16,6 +16,8 @@
 json_t *view_string(const char *text);
 /* null for 0 */
 json_t *view_number(uint64_t value);
+/* "active", "reserve", "none" */
+const char *view_wish(enum node_wish wish);
 /* the addresses that are set, as strings */
 json_t *view_addrs(const struct addr addrs[FAMILIES]);
 /* [[first,last],…], at most max ranges */

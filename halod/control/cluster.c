@@ -166,6 +166,8 @@ int cluster_step(struct cluster *cl, const struct event *ev, uint64_t now_ns,
 		if (err || answer_beat(cl, ev))
 			return err;
 	}
+	if (ev->type == EVENT_LOAD)
+		return load_run(cl, ev);
 	err = cluster_prepare(cl, now_ns, fx);
 	if (err)
 		return err;

@@ -18,6 +18,7 @@
 #include "wire/message.h"
 
 struct cluster;
+struct cluster_saved;
 
 struct cluster_conf {
 	unsigned routes;
@@ -55,6 +56,8 @@ enum event_type {
 	EVENT_RM,      /* name: forget a node that is not serving */
 	EVENT_FREEZE,
 	EVENT_THAW,
+	EVENT_LOAD, /* saved, ok (live routes may move), rehearse: another
+		     * gateway's table; its tags, frozen, moving are not used */
 	EVENT_TICK, /* a deadline of cluster_deadline() has come */
 };
 
@@ -72,6 +75,7 @@ struct event {
 		const struct message_hello *hello;
 		const struct message_beat *beat;
 		const struct message_assigned_ok *assigned_ok;
+		const struct cluster_saved *saved;
 	};
 };
 
@@ -116,7 +120,8 @@ void cluster_saved_fini(struct cluster_saved *saved);
  * One event. Allocates before it changes anything: -ENOMEM leaves cl as it
  * was. Effects are appended to fx, to be carried out in order. Refusals of
  * operator's events change nothing and leave why in cluster_refusal():
- * -ENOENT (no such node), -EBUSY, -EALREADY, -EPERM (frozen).
+ * -ENOENT (no such node), -EBUSY, -EALREADY, -EPERM (frozen), -EINVAL (a table
+ * to be loaded contradicts itself).
  * A beat costs O(1) and allocates nothing.
  */
 int cluster_step(struct cluster *cl, const struct event *ev, uint64_t now_ns,

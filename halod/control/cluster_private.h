@@ -26,7 +26,8 @@ enum arrival {
 	ARRIVAL_JOIN,
 	ARRIVAL_RESERVE,
 	ARRIVAL_HIGHEST,
-	ARRIVAL_REPLACE
+	ARRIVAL_REPLACE,
+	ARRIVAL_LOAD
 };
 
 /*
@@ -68,6 +69,7 @@ struct member {
 	bool told_again; /* ASSIGNED was repeated for divergence */
 	bool had_routes; /* in this life */
 	bool probing;	 /* an answer is awaited */
+	bool named;	 /* by the table that is being loaded */
 	enum arrival arrival;
 	uint64_t rejoin_ns; /* agent away: end of patience; 0: not away */
 	uint64_t probe_ns;  /* next probe; 0: none */
@@ -100,6 +102,7 @@ struct cluster {
 	bool tell_due;	       /* a node must be told its routes */
 	bool store_due;
 	const char *refusal;
+	char refusal_text[160]; /* where it names something */
 
 	/* members, by everything they are looked up by */
 	unsigned n_members;
@@ -116,10 +119,12 @@ struct cluster {
 	 * by then all have heard of the new one */
 	uint64_t slow_suspect_ns, slow_lost_ns, slow_until_ns;
 	struct member *replaced, *replacer; /* an order of this step; NULL */
-	uint64_t settle_ns; /* joins are computed; TIME_NEVER: none wait */
-	uint64_t timers_ns; /* earliest of all but beats */
-	uint64_t retry_ns;  /* the plane refused the table: again; 0 */
-	bool publish_due;   /* … now, changed or not */
+	uint64_t settle_ns;	/* joins are computed; TIME_NEVER: none wait */
+	uint64_t timers_ns;	/* earliest of all but beats */
+	uint64_t retry_ns;	/* the plane refused the table: again; 0 */
+	bool publish_due;	/* … now, changed or not */
+	bool loading;		/* a table is loaded: any route may move */
+	uint64_t version_floor; /* versions to come are above it */
 
 	bool frozen; /* by the operator */
 	bool panicked;
@@ -253,6 +258,10 @@ void announce_notes(struct cluster *cl);
 int publish_prepare(struct cluster *cl);
 void publish_table(struct cluster *cl, bool tidy);
 int publish_failed(struct cluster *cl, const struct event *ev);
+
+/* load.c: another gateway's table */
+#define VERSION_LOADED_MAX (UINT64_C(1) << 62)
+int load_run(struct cluster *cl, const struct event *ev);
 
 /* operator.c */
 int operator_drain(struct cluster *cl, const struct event *ev);

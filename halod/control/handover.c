@@ -120,6 +120,8 @@ static const char *rule_of(const struct member *from, const struct member *to)
 {
 	if (!to)
 		return "no node is left";
+	if (to->arrival == ARRIVAL_LOAD)
+		return "a loaded table says so";
 	if (!from)
 		return "unowned routes get a node";
 	switch (to->arrival) {
@@ -393,6 +395,8 @@ static uint64_t handovers_at_most(const struct cluster *cl, unsigned under_way)
 {
 	uint64_t changes = 1 + under_way, pairs;
 
+	if (cl->loading)
+		return cl->conf.routes;
 	for (unsigned i = 0; i < cl->n_members; i++)
 		changes += is_unsettled(cl, cl->members[i]);
 	pairs = 2 * changes * (cl->n_members + 1);

@@ -216,7 +216,10 @@ void publish_table(struct cluster *cl, bool tidy)
 	leave_seats(cl, t, tidy);
 	clear_empty_seats(cl, t);
 	seat_the_rest(cl, t);
-	t->version = cl->table->version + 1;
+	t->version = cl->table->version;
+	if (t->version < cl->version_floor)
+		t->version = cl->version_floor;
+	t->version++;
 	table_put(cl->table);
 	cl->table = t;
 	cl->spare = NULL;

@@ -213,11 +213,11 @@ static void client_next_request(struct control_client *c)
 
 	if (!end && !c->eof) {
 		if (len >= CONTROL_REQUEST_MAX)
-			client_refuse(c, "it is longer than 64 KiB");
+			client_refuse(c, "it is longer than 2 MiB");
 		return;
 	}
 	if (len > CONTROL_REQUEST_MAX) {
-		client_refuse(c, "it is longer than 64 KiB");
+		client_refuse(c, "it is longer than 2 MiB");
 		return;
 	}
 	client_ask(c, c->in.data, len);

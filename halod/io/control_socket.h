@@ -31,7 +31,7 @@ struct control_handler {
 	void *arg;
 };
 
-#define CONTROL_REQUEST_MAX 65536
+#define CONTROL_REQUEST_MAX (2 << 20) /* a table of as many nodes as can be */
 #define CONTROL_CLIENTS_MAX 64
 #define CONTROL_BACKLOG_MAX (1 << 20) /* bytes a subscriber may leave unread */
 

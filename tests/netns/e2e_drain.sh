@@ -28,6 +28,15 @@ check "no newcomer was refused" \
 	load_sum '.probe_failures == 0 and .probes > 20'
 lab_kill agent-c
 eventually "a node that says goodbye leaves at once" spread a=12 b=12
+lab_agent_start c --wish reserve
+eventually "it comes back into the reserve" node_is c reserve
+check "a replacement is rehearsed" \
+	jq -e '.moved == 12 and .moves[0].to == "c"' \
+	<(lab_ctl -j node replace a c --dry-run)
+check "a node in reserve replaces another" lab_ctl node replace a c
+eventually "its routes and no others move" spread b=12 c=12
+eventually "the former one is drained" node_is a drained
+check "every door leads to the node of the table" doors_agree
 check "an unknown node is not found (exit 4)" \
 	exits_with 4 lab_ctl node drain nobody
 finish

@@ -32,4 +32,30 @@ eventually "a node that dies afterwards is replaced" spread a=12 b=12
 lab_kill halod
 check "a stop leaves the store readable" lab_halod_start
 check "with the table of the end" spread a=12 b=12
+
+# The same nodes on a gateway that knows nothing of them.
+table=$LAB_DIR/table.json was=$(owners)
+lab_ctl table dump >"$table"
+version=$(jq .version "$table")
+lab_kill halod
+lab_kill agent-a
+lab_kill agent-b
+rm -f "$LAB_DIR"/halod.db*
+lab_halod_start || give_up "a fresh halod starts"
+sed 's/"b"/"x"/' "$table" >"$table.bad"
+check "a table that was changed on the way is refused" \
+	exits_with 1 lab_ctl table load "$table.bad"
+check "a table goes to another gateway" lab_ctl table load "$table"
+check "with the same owners at once" [ "$was" = "$(owners)" ]
+lab_agent_start a
+lab_agent_start b
+eventually "its nodes come" connected a b
+check "and find their routes" [ "$was" = "$(owners)" ]
+check "the version went on" not_older "$((version + 1))"
+check "every door leads to the node of the table" doors_agree
+check "what each loss would move is foreseen" \
+	jq -e '[.each[] | .moved] == [12, 12]' \
+	<(lab_ctl -j simulate --live --each)
+check "a table is not loaded over nodes that serve" \
+	exits_with 1 lab_ctl table load "$table"
 finish

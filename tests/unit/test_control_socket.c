@@ -272,7 +272,7 @@ static void what_is_no_json_object_is_refused_and_closed(void **state)
 	assert_int_equal(f->requests, 0);
 }
 
-static void a_request_of_64_KiB_is_refused(void **state)
+static void a_request_of_2_MiB_is_refused(void **state)
 {
 	struct fixture *f = *state;
 	int fd = dial(f);
@@ -284,7 +284,7 @@ static void a_request_of_64_KiB_is_refused(void **state)
 				 sizeof(block));
 		ev_run(f->loop, EVRUN_NOWAIT);
 	}
-	is_error(hear(f, fd), "64 KiB");
+	is_error(hear(f, fd), "2 MiB");
 	assert_string_equal(hear(f, fd), "");
 	close(fd);
 }
@@ -504,7 +504,7 @@ int main(void)
 		T(a_late_answer_reaches_a_half_closed_client),
 		T(a_client_that_leaves_while_it_waits_is_told_gone),
 		T(what_is_no_json_object_is_refused_and_closed),
-		T(a_request_of_64_KiB_is_refused),
+		T(a_request_of_2_MiB_is_refused),
 		T(a_client_that_dawdles_over_its_request_is_closed),
 		T(a_client_that_does_not_read_its_answer_is_closed),
 		T(a_long_answer_arrives_whole),

@@ -141,6 +141,42 @@ static void output_that_cannot_be_written_is_a_failure(void **state)
 	assert_int_equal(run("help >/dev/full"), 1);
 }
 
+static void a_file_that_is_no_sound_table_is_not_loaded(void **state)
+{
+	static const struct {
+		const char *title, *text, *says;
+	} rows[] = {
+		{ "half a table", "{\n\"schema\":1,\n", "line 3" },
+		{ "a member twice", "{\"schema\":1,\n\"schema\":1}",
+		  "line 2: duplicate" },
+		{ "no table", "{\"schema\":1}", "no dump of a table" },
+		{ "a list", "[1]", "no dump of a table" },
+		{ "a newer schema", "{\"kind\":\"halod-table\",\"schema\":9}",
+		  "another schema" },
+		{ "no checksum", "{\"kind\":\"halod-table\",\"schema\":1}",
+		  "checksum is missing" },
+		{ "a wrong checksum",
+		  "{\"kind\":\"halod-table\",\"schema\":1,"
+		  "\"checksum\":\"sha256:00\"}",
+		  "checksum is wrong" },
+	};
+
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		print_message("%s\n", rows[i].title);
+		write_file("table.json", rows[i].text);
+		assert_int_equal(run("-s %s/sock table load %s/table.json"), 1);
+		assert_true(said("cannot load the table in"));
+		assert_true(said(rows[i].says));
+	}
+	/* the daemon is asked when the file is sound, in any order of members
+	 */
+	write_file("table.json", "{\"schema\":1,\"checksum\":\"sha256:"
+				 "001b40b5065c6f5046bc592d80283e7cad023181fe10e"
+				 "37f18e341b5993c0e2d\",\n"
+				 "\"kind\":\"halod-table\"}");
+	assert_int_equal(run("-s %s/sock table load %s/table.json"), 3);
+}
+
 static void the_version_is_told(void **state)
 {
 	assert_int_equal(run("--version"), 0);
@@ -170,6 +206,7 @@ int main(void)
 		T(the_configuration_says_where_keys_are),
 		T(all_errors_of_a_configuration_are_told),
 		T(output_that_cannot_be_written_is_a_failure),
+		T(a_file_that_is_no_sound_table_is_not_loaded),
 		T(the_version_is_told),
 	};
 

@@ -537,9 +537,53 @@ static unsigned count_pages(const char *cmd, const char *list,
 	return count;
 }
 
+/* All pages of the table as one object to be loaded. */
+static json_t *dump_table(void)
+{
+	json_t *all = ask("{'cmd':'table.dump'}");
+	json_t *nodes = json_object_get(all, "nodes");
+	long long next;
+
+	while ((next = json_integer_value(json_object_get(all, "next")))) {
+		char text[80];
+		json_t *page;
+
+		snprintf(text, sizeof(text), "{'cmd':'table.dump','from':%lld}",
+			 next);
+		page = ask(text);
+		assert_true(json_equal(json_object_get(page, "stamp"),
+				       json_object_get(all, "stamp")));
+		json_array_extend(nodes, json_object_get(page, "nodes"));
+		json_object_set(all, "next", json_object_get(page, "next"));
+		json_decref(page);
+	}
+	return all;
+}
+
+static json_t *load_table(json_t *table, const char *options)
+{
+	json_t *request = json_pack("{s:s, s:O}", "cmd", "table.load", "table",
+				    table),
+	       *answer;
+
+	if (*options)
+		json_object_set_new(request, options, json_true());
+	answer = requests_handle(&w->requests, request, NULL);
+	json_decref(request);
+	return answer;
+}
+
+static void expect(json_t *take_answer, const char *path, const char *value)
+{
+	assert_string_equal(at(take_answer, path), value);
+	json_decref(take_answer);
+}
+
 static void the_largest_cluster_comes_in_pages(void **state)
 {
 	struct event tick = { .type = EVENT_TICK };
+	json_t *table;
+	char *text;
 
 	for (unsigned i = 0; i < NODES_MAX; i++) {
 		struct message_hello hello = { .instance = i + 1,
@@ -562,6 +606,14 @@ static void the_largest_cluster_comes_in_pages(void **state)
 	}
 	assert_int_equal(count_pages("node.list", "nodes", 256), NODES_MAX);
 	assert_true(count_pages("route.list", "routes", 1024) > ROUTES_MAX / 2);
+	table = dump_table();
+	assert_int_equal(json_array_size(json_object_get(table, "nodes")),
+			 NODES_MAX);
+	text = json_dumps(table, JSON_COMPACT);
+	assert_true(strlen(text) < CONTROL_REQUEST_MAX);
+	free(text);
+	expect(load_table(table, "move"), "moved", "0");
+	json_decref(table);
 	CHECK("{'cmd':'node.drain','name':'n0','dry_run':true}",
 	      { "moved", "30" });
 	CHECK("{'cmd':'route.why','route':'65535'}",
@@ -966,6 +1018,86 @@ static void a_monitor_since_misses_and_repeats_nothing(void **state)
 	close(fd);
 }
 
+static void a_dumped_table_loads_on_a_fresh_gateway(void **state)
+{
+	json_t *table;
+
+	join("a");
+	join("b");
+	join("c");
+	settle();
+	CHECK("{'cmd':'node.drain','name':'a'}", { "node", "\"a\"" });
+	settle();
+	table = dump_table();
+	CHECK("{'cmd':'route.list'}", { "routes/0/node", "\"c\"" });
+	teardown(NULL);
+	setup(NULL);
+	expect(load_table(table, "dry_run"), "awaited", "2");
+	CHECK("{'cmd':'node.list'}", { "nodes", "[]" });
+	expect(load_table(table, ""), "moved", "24");
+	CHECK("{'cmd':'route.list'}", { "routes/0/node", "\"c\"" });
+	CHECK("{'cmd':'node.show','name':'a'}",
+	      { "nodes/0/state", "\"drained\"" });
+	expect(load_table(table, ""), "error/code", "\"refused\"");
+	expect(load_table(table, "move"), "error/code", "\"refused\"");
+	json_decref(table);
+}
+
+static void a_table_that_is_wrong_is_refused_by_its_object(void **state)
+{
+	static const struct {
+		const char *path, *value, *object, *why;
+	} rows[] = {
+		{ "routes", "25", "", "number of routes" },
+		{ "routes", "'x'", "the table", "routes" },
+		{ "slots", "3", "", "number of slots" },
+		{ "nodes", "{}", "the table", "nodes" },
+		{ "nodes/1/name", "'-x'", "nodes[1] -x", "name" },
+		{ "nodes/1/name", "'a'", "", "a stands twice" },
+		{ "nodes/1/slot", "1", "", "b has a place" },
+		{ "nodes/1/slot", "4097", "nodes[1] b", "slot" },
+		{ "nodes/1/slot", "-1", "nodes[1] b", "slot" },
+		{ "nodes/1/state", "'well'", "nodes[1] b", "state" },
+		{ "nodes/1/instance", "'xyz'", "nodes[1] b", "instance" },
+		{ "nodes/1/addresses", "['198.19.0.1']", "nodes[1] b",
+		  "another node has" },
+		{ "nodes/1/addresses", "['nowhere']", "nodes[1] b", "address" },
+		{ "nodes/1/addresses", "[]", "", "b has no address" },
+	};
+	json_t *table, *node;
+
+	join("a");
+	join("b");
+	settle();
+	table = dump_table();
+	teardown(NULL);
+	setup(NULL);
+	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+		json_t *bad = json_deep_copy(table), *answer, *error;
+		const char *key = strrchr(rows[i].path, '/');
+		char value[40];
+
+		snprintf(value, sizeof(value), "%s", rows[i].value);
+		for (char *c = value; *c; c++)
+			*c = *c == '\'' ? '"' : *c;
+		node = key ? json_array_get(json_object_get(bad, "nodes"), 1)
+			   : bad;
+		json_object_set_new(node, key ? key + 1 : rows[i].path,
+				    json_loads(value, JSON_DECODE_ANY, NULL));
+		answer = load_table(bad, "");
+		error = json_object_get(answer, "error");
+		if (strcmp(at(error, "code"), "\"refused\"") ||
+		    !strstr(at(error, "object"), rows[i].object) ||
+		    !strstr(at(error, "why"), rows[i].why))
+			fail_msg("%s %s: %s", rows[i].path, rows[i].value,
+				 at(answer, "error"));
+		json_decref(answer);
+		json_decref(bad);
+		CHECK("{'cmd':'node.list'}", { "nodes", "[]" });
+	}
+	json_decref(table);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -999,6 +1131,8 @@ int main(void)
 		T(doctor_has_a_fix_for_what_is_wrong),
 		T(stats_count_every_reason),
 		T(shutdown_is_passed_on),
+		T(a_dumped_table_loads_on_a_fresh_gateway),
+		T(a_table_that_is_wrong_is_refused_by_its_object),
 		T(history_tells_what_happened),
 		T(why_tells_the_last_move),
 		T(an_event_has_all_members_whatever_it_is),

@@ -12,6 +12,7 @@ _haloctl() {
 		[node]='list show drain replace undrain fail rm'
 		[route]='list show why'
 		[cluster]='freeze thaw'
+		[table]='dump load'
 		[key]='new list rm'
 		[config]='check'
 	)
@@ -21,14 +22,15 @@ _haloctl() {
 		[route_list]='--node --each'
 		[monitor]='--since'
 		[history]='--node --since'
-		[simulate]='--routes --reserve --script --each'
+		[simulate]='--routes --live --reserve --script --each'
+		[table_load]='--move --dry-run'
 		[key_new]='--keys --config'
 		[key_list]='--keys --config'
 		[key_rm]='--keys --config'
 		[stats]='--all'
 		[shutdown]='--flush'
 	)
-	local objects='status doctor node route cluster monitor history'
+	local objects='status doctor node route cluster table monitor history'
 	local words=() socket=() i reply=''
 
 	objects+=' simulate trace key config stats shutdown help'
@@ -56,7 +58,7 @@ _haloctl() {
 		1,*) reply="${verbs[${words[0]}]-} ${options[${words[0]}]-}" ;;
 		2,node,list) ;;
 		2,node,* | 3,node,replace) reply=$(_haloctl_names) ;;
-		2,config,check)
+		2,config,check | 2,table,load)
 			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 			return
 			;;

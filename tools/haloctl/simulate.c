@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* haloctl simulate: the rules of slots and routes, tried without a daemon. */
+/* haloctl simulate: the rules of slots and routes, tried out; without a daemon
+ * unless it begins with the running table. */
 #include <errno.h>
 #include <libsmartcols/libsmartcols.h>
 #include <stdlib.h>
@@ -8,6 +9,7 @@
 #include "base/route_set.h"
 #include "commands.h"
 #include "control/simulate.h"
+#include "live.h"
 #include "options.h"
 
 #define SCRIPT_MAX   (16u << 20) /* bytes */
@@ -369,35 +371,64 @@ static int simulate(struct haloctl *ctl, const struct script *script,
 	return err ? fail(ctl, script, strerror(ENOMEM)) : HALOCTL_OK;
 }
 
+struct wishes {
+	const char *routes, *reserve, *script;
+	bool live, each;
+};
+
+/* Where to begin: 0, or an exit code after telling why not. */
+static int take_start(struct haloctl *ctl, const struct wishes *w,
+		      struct live *live)
+{
+	int err;
+
+	if (w->live && (w->routes || w->reserve))
+		return haloctl_usage(ctl, "'--live' takes the routes and the "
+					  "reserve of the running table");
+	if (w->live)
+		return live_ask(ctl, live);
+	if (!w->routes)
+		return haloctl_usage(ctl, "'--routes' or '--live' is missing");
+	err = parse_number(ctl, "routes", w->routes, 1, ROUTES_MAX,
+			   &live->start.routes);
+	if (!err && w->reserve)
+		err = parse_number(ctl, "reserve", w->reserve, 0, NODES_MAX,
+				   &live->start.reserve);
+	return err;
+}
+
+/* With --live or --each a script may be left out. */
+static const char *script_of(const struct wishes *w)
+{
+	if (w->script)
+		return w->script;
+	return w->live || w->each ? "/dev/null" : "-";
+}
+
 int cmd_simulate(struct haloctl *ctl, int argc, char **argv)
 {
-	const char *routes_text = NULL, *reserve_text = "0", *path = "-";
-	struct simulate_start start = { .routes = 0 };
+	struct wishes w = { .script = NULL };
 	const struct option_spec options[] = {
-		{ .name = "routes", .value = &routes_text },
-		{ .name = "reserve", .value = &reserve_text },
-		{ .name = "script", .value = &path },
-		{ .name = "each", .flag = &start.each },
+		{ .name = "routes", .value = &w.routes },
+		{ .name = "reserve", .value = &w.reserve },
+		{ .name = "script", .value = &w.script },
+		{ .name = "live", .flag = &w.live },
+		{ .name = "each", .flag = &w.each },
 		{ .name = NULL },
 	};
 	struct script script = { .text = NULL };
+	struct live live = { .slots = NULL };
 	int err = options_parse(ctl, &argc, argv, options, 0, 0);
 
-	if (err)
-		return err;
-	if (!routes_text)
-		return haloctl_usage(ctl, "'--routes' is missing");
-	err = parse_number(ctl, "routes", routes_text, 1, ROUTES_MAX,
-			   &start.routes);
 	if (!err)
-		err = parse_number(ctl, "reserve", reserve_text, 0, NODES_MAX,
-				   &start.reserve);
+		err = take_start(ctl, &w, &live);
 	if (err)
 		return err;
-	err = read_script(path, &script);
-	if (err)
-		return fail(ctl, &script, strerror(-err));
-	err = simulate(ctl, &script, &start);
+	live.start.each = w.each;
+	err = read_script(script_of(&w), &script);
+	err = err ? fail(ctl, &script, strerror(-err))
+		  : simulate(ctl, &script, &live.start);
 	free(script.text);
+	live_fini(&live);
 	return err;
 }

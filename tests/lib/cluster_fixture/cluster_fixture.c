@@ -84,7 +84,7 @@ static const char *event_name(enum event_type type)
 		"HELLO",   "BEAT",    "MOVED_OK", "ASSIGNED_OK",  "GOODBYE",
 		"CLOSED",  "PROBED",  "REFUSED",  "APPLY_FAILED", "drain",
 		"replace", "undrain", "fail",	  "rm",		  "freeze",
-		"thaw",	   "tick",
+		"thaw",	   "load",    "tick",
 	};
 
 	return names[type];
