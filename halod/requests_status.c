@@ -81,23 +81,33 @@ static json_t *agents_view(const struct agents *agents)
 		(json_int_t)s.beats);
 }
 
+static json_t *losses_view(const struct plane_stats *s)
+{
+	return json_pack("{s:I, s:I, s:I, s:I, s:I}", "lost_queue",
+			 (json_int_t)s->lost_queue, "lost_socket",
+			 (json_int_t)s->lost_socket, "failed",
+			 (json_int_t)s->failed, "journal_taken",
+			 (json_int_t)s->journal_taken, "journal_lost",
+			 (json_int_t)s->journal_lost);
+}
+
 static json_t *plane_view(struct requests_context *ctx)
 {
 	struct plane_stats s = { 0 };
+	json_t *view;
 
 	if (ctx->plane)
 		ctx->plane_ops->stats(ctx->plane, &s);
-	return json_pack("{s:s, s:o, s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:I,"
-			 " s:I}",
-			 "name", ctx->plane_ops ? ctx->plane_ops->name : "none",
-			 "why", view_string(ctx->plane_why), "detail", s.detail,
-			 "workers", (int)s.workers, "flows",
-			 (json_int_t)s.engine.flows, "flows_max",
-			 (json_int_t)s.engine.flows_max, "held",
-			 (json_int_t)s.engine.held, "queued",
-			 (json_int_t)s.queued, "batches", (json_int_t)s.batches,
-			 "lost_queue", (json_int_t)s.lost_queue, "lost_socket",
-			 (json_int_t)s.lost_socket);
+	view = json_pack(
+		"{s:s, s:o, s:s, s:i, s:I, s:I, s:I, s:I, s:I}", "name",
+		ctx->plane_ops ? ctx->plane_ops->name : "none", "why",
+		view_string(ctx->plane_why), "detail", s.detail, "workers",
+		(int)s.workers, "flows", (json_int_t)s.engine.flows,
+		"flows_max", (json_int_t)s.engine.flows_max, "held",
+		(json_int_t)s.engine.held, "queued", (json_int_t)s.queued,
+		"batches", (json_int_t)s.batches);
+	view_add(view, losses_view(&s));
+	return view;
 }
 
 static json_t *store_view(struct requests_context *ctx)

@@ -15,6 +15,8 @@
 
 struct nflog {
 	struct mnl_socket *nl;
+	uint32_t next_seq;
+	_Atomic uint64_t lost;
 };
 
 static int configure(struct nflog *l, uint16_t group, uint32_t snaplen)
@@ -33,6 +35,7 @@ static int configure(struct nflog *l, uint16_t group, uint32_t snaplen)
 	mnl_attr_put(nlh, NFULA_CFG_CMD, sizeof(bind), &bind);
 	mnl_attr_put(nlh, NFULA_CFG_MODE, sizeof(mode), &mode);
 	mnl_attr_put_u32(nlh, NFULA_CFG_QTHRESH, htonl(1));
+	mnl_attr_put_u16(nlh, NFULA_CFG_FLAGS, htons(NFULNL_CFG_F_SEQ));
 	return nfnl_send(l->nl, nlh, nlh->nlmsg_len, 0);
 }
 
@@ -62,7 +65,8 @@ int nflog_new(struct nflog **out, uint16_t group, uint32_t snaplen)
 		goto err_free;
 	mnl_socket_setsockopt(l->nl, NETLINK_NO_ENOBUFS, &on, sizeof(on));
 	err = configure(l, group, snaplen);
-	/* the kernel says EPERM both to strangers and to those without rights */
+	/* the kernel says EPERM both to strangers and to those without rights
+	 */
 	if (err == -EPERM && is_taken(group))
 		err = -EBUSY;
 	if (err)
@@ -90,16 +94,38 @@ int nflog_poll_fd(const struct nflog *l)
 	return mnl_socket_get_fd(l->nl);
 }
 
-static void read_message(const struct nlmsghdr *nlh, nflog_fn fn, void *arg)
+/* The kernel counts what it copies, also what finds no room in our socket. */
+static void note_seq(struct nflog *l, const struct nlattr *a)
+{
+	uint32_t seq;
+
+	if (mnl_attr_get_payload_len(a) < sizeof(seq))
+		return;
+	seq = ntohl(mnl_attr_get_u32(a));
+	l->lost += seq - l->next_seq;
+	l->next_seq = seq + 1;
+}
+
+static void read_message(struct nflog *l, const struct nlmsghdr *nlh,
+			 nflog_fn fn, void *arg)
 {
 	struct nlattr *a;
 
 	if (nlh->nlmsg_type != (NFNL_SUBSYS_ULOG << 8 | NFULNL_MSG_PACKET))
 		return;
-	mnl_attr_for_each(a, nlh,
-			  sizeof(struct nfgenmsg)) if (mnl_attr_get_type(a) ==
-						       NFULA_PAYLOAD)
-		fn(arg, mnl_attr_get_payload(a), mnl_attr_get_payload_len(a));
+	mnl_attr_for_each(a, nlh, sizeof(struct nfgenmsg))
+	{
+		if (mnl_attr_get_type(a) == NFULA_SEQ)
+			note_seq(l, a);
+		else if (mnl_attr_get_type(a) == NFULA_PAYLOAD)
+			fn(arg, mnl_attr_get_payload(a),
+			   mnl_attr_get_payload_len(a));
+	}
+}
+
+uint64_t nflog_lost(const struct nflog *l)
+{
+	return l->lost;
 }
 
 void nflog_receive(struct nflog *l, unsigned max, nflog_fn fn, void *arg)
@@ -116,6 +142,6 @@ void nflog_receive(struct nflog *l, unsigned max, nflog_fn fn, void *arg)
 			return;
 		for (; mnl_nlmsg_ok(nlh, left);
 		     nlh = mnl_nlmsg_next(nlh, &left))
-			read_message(nlh, fn, arg);
+			read_message(l, nlh, fn, arg);
 	}
 }

@@ -21,5 +21,8 @@ int nflog_poll_fd(const struct nflog *l);
 typedef void (*nflog_fn)(void *arg, const uint8_t *data, size_t len);
 /* All that wait, at most max; never blocks. */
 void nflog_receive(struct nflog *l, unsigned max, nflog_fn fn, void *arg);
+/* Copies that found no room in our socket, as far as later ones have shown. Any
+ * thread. */
+uint64_t nflog_lost(const struct nflog *l);
 
 #endif

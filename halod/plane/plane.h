@@ -50,6 +50,8 @@ struct plane_stats {
 	uint64_t queued, lost_queue, lost_socket, batches;
 	uint64_t truncated; /* came not whole from the kernel, dropped */
 	uint64_t failed;    /* verdicts the kernel would not take */
+	/* copies of SYNs that could be sent again; those that were lost */
+	uint64_t journal_taken, journal_lost;
 	unsigned workers;
 	char detail[320]; /* what the kernel offers, and what it lacks */
 };

@@ -319,10 +319,15 @@ static void add_threads(struct plane *p, struct plane_stats *s)
 {
 	struct plane_nft_gate_stats gate;
 	struct plane_nft_ends_stats ends;
+	struct plane_nft_syns_stats syns;
 	uint64_t *count = s->engine.count;
 
 	plane_nft_gate_stats(p->gate, &gate);
 	plane_nft_ends_stats(p->ends, &ends);
+	plane_nft_syns_stats(p->syns, &syns);
+	s->journal_taken = syns.taken;
+	s->journal_lost = syns.lost;
+	s->failed = gate.failed;
 	s->queued = gate.queued;
 	s->engine.held = gate.waiting + gate.refusals.waiting;
 	count[REASON_HELD] = gate.held;

@@ -54,7 +54,7 @@ struct plane_nft_gate {
 
 	struct {
 		_Atomic uint64_t queued, held, released, duplicates, full,
-			refused, waiting;
+			refused, waiting, failed;
 	} count;
 };
 
@@ -318,6 +318,7 @@ static void *work(void *arg)
 			take_syns(g, now_ns);
 		tick(g, now_ns);
 		g->count.waiting = held_count(g->held);
+		g->count.failed = nfq_stats(g->nfq).failed;
 	}
 	return NULL;
 }
@@ -515,6 +516,7 @@ void plane_nft_gate_stats(struct plane_nft_gate *g,
 		.full = g->count.full,
 		.refused = g->count.refused,
 		.waiting = g->count.waiting,
+		.failed = g->count.failed,
 	};
 	plane_nft_refusals_stats(g->refusals, &out->refusals);
 }

@@ -32,6 +32,7 @@ struct plane_nft_gate_conf {
 struct plane_nft_gate_stats {
 	uint64_t queued, held, released, duplicates, full, refused;
 	uint64_t waiting;
+	uint64_t failed; /* verdicts */
 	struct plane_nft_refusals_stats refusals;
 };
 

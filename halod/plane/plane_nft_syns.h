@@ -35,4 +35,12 @@ size_t plane_nft_syns_find(struct plane_nft_syns *s, const struct flow_key *key,
 bool plane_nft_syns_find_seq(struct plane_nft_syns *s, uint32_t seq,
 			     struct flow_key *out);
 
+/* lost: copies that had to go within a second, or never came for want of room.
+ * Their clients wait for their own next try. */
+struct plane_nft_syns_stats {
+	uint64_t taken, lost;
+};
+void plane_nft_syns_stats(const struct plane_nft_syns *s,
+			  struct plane_nft_syns_stats *out);
+
 #endif

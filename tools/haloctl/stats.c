@@ -15,9 +15,16 @@ static void print_losses(struct haloctl *ctl, const json_t *answer)
 		    print_text(plane, "name"),
 		    print_count(print_number(plane, "queued"), a),
 		    print_count(print_number(plane, "batches"), b));
-	print_field(ctl, "lost", "%lld in the queue, %lld at the socket",
+	print_field(ctl, "lost",
+		    "%lld in the queue, %lld at the socket, %lld verdicts",
 		    print_number(plane, "lost_queue"),
-		    print_number(plane, "lost_socket"));
+		    print_number(plane, "lost_socket"),
+		    print_number(plane, "failed"));
+	if (print_number(plane, "journal_taken"))
+		print_field(
+			ctl, "journal", "%s SYNs, %lld lost",
+			print_count(print_number(plane, "journal_taken"), a),
+			print_number(plane, "journal_lost"));
 	print_field(ctl, "flows", "%s of at most %s, %lld packets held",
 		    print_count(print_number(plane, "flows"), a),
 		    print_count(print_number(plane, "flows_max"), b),
