@@ -241,7 +241,8 @@ static void put_ip(struct nlmsghdr *nlh, const struct conntrack_entry *e)
 	mnl_attr_nest_end(nlh, ip);
 }
 
-/* The one entry that is meant, and no other that came in its place. */
+/* The one entry that is meant, and no other that came in its place; id 0:
+ * whichever is there. */
 static void put_entry(struct nlmsghdr *nlh, const struct conntrack_entry *e)
 {
 	struct nlattr *tuple = mnl_attr_nest_start(nlh, CTA_TUPLE_ORIG), *proto;
@@ -253,13 +254,15 @@ static void put_entry(struct nlmsghdr *nlh, const struct conntrack_entry *e)
 	mnl_attr_put_u16(nlh, CTA_PROTO_DST_PORT, htons(e->door.port));
 	mnl_attr_nest_end(nlh, proto);
 	mnl_attr_nest_end(nlh, tuple);
-	mnl_attr_put_u32(nlh, CTA_ID, htonl(e->id));
+	if (e->id)
+		mnl_attr_put_u32(nlh, CTA_ID, htonl(e->id));
 }
 
 /* What is to be done with each of many entries. */
 struct order {
 	uint8_t type;
-	uint32_t mask; /* of the mark to be set; 0: none */
+	uint32_t mask;		 /* of the mark to be set; 0: none */
+	struct listing *answers; /* NULL: none */
 };
 
 static size_t put_order(void *buf, const struct order *o,
@@ -285,9 +288,19 @@ static int order_all(struct conntrack *ct, const struct order *o,
 
 		while (i < count && len + ORDER_LEN <= sizeof(buf))
 			len += put_order(buf + len, o, &entries[i++]);
-		err = nfnl_send(ct->orders, buf, len, -ENOENT);
+		err = nfnl_ask(ct->orders, buf, len, -ENOENT,
+			       o->answers ? list_one : NULL, o->answers);
 	}
 	return err;
+}
+
+int conntrack_find(struct conntrack *ct, const struct conntrack_entry *wanted,
+		   unsigned count, conntrack_fn fn, void *arg)
+{
+	struct listing l = { .fn = fn, .arg = arg };
+	const struct order o = { .type = IPCTNL_MSG_CT_GET, .answers = &l };
+
+	return order_all(ct, &o, wanted, count);
 }
 
 int conntrack_change_marks(struct conntrack *ct,
@@ -295,7 +308,7 @@ int conntrack_change_marks(struct conntrack *ct,
 			   unsigned count, uint32_t mask)
 {
 	/* without NLM_F_CREATE: of what is there */
-	const struct order o = { IPCTNL_MSG_CT_NEW, mask };
+	const struct order o = { .type = IPCTNL_MSG_CT_NEW, .mask = mask };
 
 	return order_all(ct, &o, entries, count);
 }
@@ -303,7 +316,7 @@ int conntrack_change_marks(struct conntrack *ct,
 int conntrack_delete(struct conntrack *ct,
 		     const struct conntrack_entry *entries, unsigned count)
 {
-	const struct order o = { IPCTNL_MSG_CT_DELETE, 0 };
+	const struct order o = { .type = IPCTNL_MSG_CT_DELETE };
 
 	return order_all(ct, &o, entries, count);
 }

@@ -85,23 +85,35 @@ int nfnl_dump(struct nlmsghdr *request, mnl_cb_t fn, void *arg)
 	return err;
 }
 
-static int first_error(const char *buf, size_t len, int ignore)
+struct asking {
+	int ignore;
+	mnl_cb_t fn;
+	void *arg;
+};
+
+/* The first error it tells of. */
+static int take_answer(const struct asking *q, const char *buf, size_t len)
 {
 	const struct nlmsghdr *nlh = (const struct nlmsghdr *)buf;
-	int left = (int)len;
+	int left = (int)len, err = 0;
 
 	for (; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left)) {
 		const struct nlmsgerr *e = mnl_nlmsg_get_payload(nlh);
 
-		if (nlh->nlmsg_type == NLMSG_ERROR && e->error &&
-		    e->error != ignore)
-			return e->error;
+		if (nlh->nlmsg_type != NLMSG_ERROR) {
+			if (q->fn)
+				q->fn(nlh, q->arg);
+		} else if (!err && e->error != q->ignore) {
+			err = e->error;
+		}
 	}
-	return 0;
+	return err;
 }
 
-int nfnl_send(struct mnl_socket *nl, const void *buf, size_t len, int ignore)
+int nfnl_ask(struct mnl_socket *nl, const void *buf, size_t len, int ignore,
+	     mnl_cb_t fn, void *arg)
 {
+	const struct asking q = { ignore, fn, arg };
 	char answer[4096];
 	int err = 0;
 
@@ -110,12 +122,19 @@ int nfnl_send(struct mnl_socket *nl, const void *buf, size_t len, int ignore)
 	for (;;) {
 		ssize_t got = recv(mnl_socket_get_fd(nl), answer,
 				   sizeof(answer), MSG_DONTWAIT);
+		int told;
 
 		if (got <= 0)
 			return err;
+		told = take_answer(&q, answer, (size_t)got);
 		if (!err)
-			err = first_error(answer, (size_t)got, ignore);
+			err = told;
 	}
+}
+
+int nfnl_send(struct mnl_socket *nl, const void *buf, size_t len, int ignore)
+{
+	return nfnl_ask(nl, buf, len, ignore, NULL, NULL);
 }
 
 struct nlattr *nfnl_nested(const struct nlattr *in, uint16_t type)

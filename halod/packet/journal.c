@@ -49,3 +49,13 @@ const struct journal_syn *journal_get(const struct journal *j, uint32_t slot,
 		return NULL;
 	return &j->syn[slot];
 }
+
+const struct journal_syn *journal_newest(const struct journal *j, unsigned nth)
+{
+	const struct journal_syn *syn;
+
+	if (nth >= j->slots)
+		return NULL;
+	syn = &j->syn[(j->next + j->slots - 1 - nth) % j->slots];
+	return syn->owner == JOURNAL_NONE ? NULL : syn;
+}

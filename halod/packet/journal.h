@@ -36,5 +36,8 @@ uint32_t journal_put(struct journal *j, uint32_t owner, const uint8_t *data,
  * Borrowed until the next journal_put(). */
 const struct journal_syn *journal_get(const struct journal *j, uint32_t slot,
 				      uint32_t owner);
+/* The newest (0), the one before it, and so on; NULL when there are no more.
+ * Borrowed in the same way. */
+const struct journal_syn *journal_newest(const struct journal *j, unsigned nth);
 
 #endif

@@ -25,6 +25,7 @@
 #define FIFO_PRIORITY 4	 /* below those that hold and judge */
 #define CHUNK	      64 /* entries deleted at once */
 #define FLOWS_FIRST   256
+#define NEWEST	      256 /* SYNs that are looked for first */
 
 struct flows {
 	struct conntrack_entry *entries;
@@ -247,15 +248,61 @@ static bool end_one(void *arg, const struct conntrack_entry *c)
 	return !in->err;
 }
 
+/* Of the flows found, those to be ended. */
+struct finding {
+	uint32_t mark, mask;
+	unsigned count;
+	struct conntrack_entry entries[NEWEST];
+};
+
+static bool note_found(void *arg, const struct conntrack_entry *c)
+{
+	struct finding *f = arg;
+
+	if ((c->mark & f->mask) == f->mark && f->count < NEWEST)
+		f->entries[f->count++] = *c;
+	return true;
+}
+
+/* Clients who wait for an answer wait for nothing else: their flows are found
+ * by their SYNs, not by the walk. */
+static int end_newest(struct plane_nft_ends *e, struct ending *in)
+{
+	struct conntrack_entry newest[NEWEST];
+	struct finding f = { .mark = in->job->tag << e->tag.shift,
+			     .mask = e->tag.mask };
+	unsigned count;
+	int err;
+
+	plane_nft_syns_drain(e->syns);
+	count = plane_nft_syns_newest(e->syns, newest, NEWEST);
+	err = conntrack_find(e->ct, newest, count, note_found, &f);
+	for (unsigned i = 0; i < f.count && !err && !in->err; i++)
+		end_one(in, &f.entries[i]);
+	if (!err && !in->err)
+		end_chunk(in);
+	return err;
+}
+
 /* While the listing goes on: the kernel takes 10 ms to walk an empty hash. */
+static int end_all(struct plane_nft_ends *e, struct ending *in)
+{
+	struct conntrack_mark tag = { in->job->tag << e->tag.shift,
+				      e->tag.mask };
+	int err = conntrack_list(e->ct, &tag, end_one, in);
+
+	if (!err && !in->err)
+		end_chunk(in);
+	return err;
+}
+
 static void end_found(struct plane_nft_ends *e, struct job *j)
 {
-	struct conntrack_mark tag = { j->tag << e->tag.shift, e->tag.mask };
 	struct ending in = { .ends = e, .job = j };
-	int err = conntrack_list(e->ct, &tag, end_one, &in);
+	int err = end_newest(e, &in);
 
 	if (!err && !in.err)
-		end_chunk(&in);
+		err = end_all(e, &in);
 	if (err || in.err)
 		log_error("flows not ended", "tag=%u error=\"%s\"", j->tag,
 			  strerror(err ? -err : -in.err));

@@ -262,3 +262,30 @@ void plane_nft_syns_stats(const struct plane_nft_syns *s,
 		.lost = s->count.lost + (s->log ? nflog_lost(s->log) : 0),
 	};
 }
+
+static bool name_flow(const struct journal_syn *syn,
+		      struct conntrack_entry *out)
+{
+	struct parsed p;
+
+	if (parse_packet(syn->data, syn->len, &p))
+		return false;
+	*out = (struct conntrack_entry){ .client = { p.src, p.src_port },
+					 .door = { p.dst, p.dst_port },
+					 .protocol = p.protocol };
+	return true;
+}
+
+unsigned plane_nft_syns_newest(struct plane_nft_syns *s,
+			       struct conntrack_entry *out, unsigned max)
+{
+	const struct journal_syn *syn;
+	unsigned count = 0;
+
+	pthread_mutex_lock(&s->lock);
+	while (count < max && (syn = journal_newest(s->journal, count)) &&
+	       name_flow(syn, &out[count]))
+		count++;
+	pthread_mutex_unlock(&s->lock);
+	return count;
+}

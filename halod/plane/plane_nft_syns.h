@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "io/conntrack.h"
 #include "packet/flow.h"
 #include "packet/journal.h"
 
@@ -42,5 +43,10 @@ struct plane_nft_syns_stats {
 };
 void plane_nft_syns_stats(const struct plane_nft_syns *s,
 			  struct plane_nft_syns_stats *out);
+
+/* Client, door and protocol of the newest of them, newest first, the rest is
+ * zero; at most max, returns how many. */
+unsigned plane_nft_syns_newest(struct plane_nft_syns *s,
+			       struct conntrack_entry *out, unsigned max);
 
 #endif
