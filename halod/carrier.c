@@ -76,6 +76,8 @@ static void settings_of(struct plane_conf *out, const struct conf *conf,
 		.queue_len = conf->nfqueue.queue_len,
 		.realtime = conf->agents.profile == PROFILE_FAST,
 		.ct_mark_mask = conf->ct_mark_mask,
+		.networks = conf->agents.networks,
+		.n_networks = conf->agents.n_networks,
 		.relearn = *relearn,
 	};
 	settings_engine(&out->engine, conf);
@@ -97,8 +99,8 @@ static void watch_events(struct carrier *c)
 static const char *needs_nft(const struct conf *conf)
 {
 	for (unsigned i = 0; i < conf->n_services; i++)
-		if (conf->services[i].node_port)
-			return "node-port";
+		if (conf->services[i].node_port || conf->services[i].snat)
+			return conf->services[i].snat ? "snat" : "node-port";
 	return NULL;
 }
 

@@ -19,13 +19,13 @@ static json_t *services_view(const struct conf *conf)
 
 		json_array_append_new(
 			list,
-			json_pack("{s:s, s:s, s:i, s:i, s:o, s:s}", "name",
+			json_pack("{s:s, s:s, s:i, s:i, s:o, s:b, s:s}", "name",
 				  s->name, "protocol",
 				  s->protocol == IPPROTO_UDP ? "udp" : "tcp",
 				  "first_port", s->listen, "last_port",
 				  s->listen + (int)conf->routes - 1,
 				  "node_port", view_number(s->node_port),
-				  "handover",
+				  "snat", s->snat, "handover",
 				  s->handover == HANDOVER_KEEP ? "keep"
 							       : "atomic"));
 	}

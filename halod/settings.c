@@ -64,5 +64,6 @@ void settings_engine(struct engine_conf *out, const struct conf *c)
 		to->protocol = c->services[i].protocol;
 		to->keep = c->services[i].handover == HANDOVER_KEEP;
 		out->nat[i].node_port = c->services[i].node_port;
+		out->nat[i].snat = c->services[i].snat;
 	}
 }

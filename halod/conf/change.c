@@ -82,7 +82,7 @@ static void compare(struct comparison *c, const struct rule *rules,
 			compare(c, r->rules, name, at,
 				(const char *)from + r->offset,
 				(const char *)to + r->offset);
-		} else if (r->kind != RULE_LATER) {
+		} else {
 			compare_leaf(c, &change, from, to);
 		}
 	}

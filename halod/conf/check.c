@@ -152,11 +152,28 @@ static void check_node_port(const struct check *c, unsigned i)
 			c->conf->plane, c->conf->routes);
 }
 
+static void check_snat(const struct check *c, unsigned i)
+{
+	if (!c->conf->services[i].snat)
+		return;
+	if (!may_be_nft(c->conf))
+		setting_error(c->src, service_at(c, i, "snat"),
+			      "the plane nft alone can change clients' "
+			      "addresses, not \"%s\": write plane = \"nft\"",
+			      c->conf->plane);
+	if (!c->conf->agents.n_networks)
+		setting_error(c->src, service_at(c, i, "snat"),
+			      "agents.node-networks must say which network is "
+			      "the nodes' own, as in node-networks = "
+			      "\"198.19.0.0/24\"");
+}
+
 static void check_services(const struct check *c)
 {
 	for (unsigned i = 0; i < c->conf->n_services; i++) {
 		check_ports(c, i);
 		check_node_port(c, i);
+		check_snat(c, i);
 		for (unsigned j = 0; j < i; j++)
 			check_pair(c, j, i);
 	}

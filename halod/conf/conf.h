@@ -27,6 +27,7 @@ struct conf_service {
 	uint16_t listen;
 	uint8_t protocol; /* IPPROTO_TCP (default), IPPROTO_UDP */
 	enum conf_handover handover;
+	bool snat; /* nodes see the gateway instead of their neighbours */
 	uint16_t node_port; /* 0: the door's own, on the node as well */
 };
 

@@ -121,6 +121,9 @@ void print_value(FILE *out, const struct rule *rule, const void *from,
 	case RULE_SHARE:
 		print_share(out, *(const double *)from);
 		break;
+	case RULE_BOOL:
+		fputs(*(const bool *)from ? "true" : "false", out);
+		break;
 	case RULE_MASK:
 		fprintf(out, "0x%08" PRIx32, *(const uint32_t *)from);
 		break;
@@ -153,8 +156,6 @@ void print_group(FILE *out, const struct rule *rules, const void *from,
 		 unsigned indent)
 {
 	for (const struct rule *rule = rules; rule->name; rule++) {
-		if (rule->kind == RULE_LATER)
-			continue;
 		print_indent(out, indent);
 		fprintf(out, "%s = ", rule->name);
 		print_value(out, rule, (const char *)from + rule->offset,

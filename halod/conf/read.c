@@ -54,6 +54,17 @@ static void read_share(const struct setting_source *src,
 	setting_share(src, s, into);
 }
 
+static void read_bool(const struct setting_source *src,
+		      const config_setting_t *s, const struct rule *rule,
+		      void *into)
+{
+	if (s->type == CONFIG_TYPE_BOOL)
+		*(bool *)into = config_setting_get_bool(s);
+	else
+		setting_error(src, s, "must be true or false, not %s",
+			      setting_type_name(s));
+}
+
 static void read_mask(const struct setting_source *src,
 		      const config_setting_t *s, const struct rule *rule,
 		      void *into)
@@ -341,14 +352,6 @@ static void read_subgroup(const struct setting_source *src,
 		read_group(src, s, rule->rules, into);
 }
 
-static void read_later(const struct setting_source *src,
-		       const config_setting_t *s, const struct rule *rule,
-		       void *into)
-{
-	setting_error(src, s,
-		      "not in this version, plane nft is needed for it");
-}
-
 static read_fn *const readers[RULE_KINDS] = {
 	[RULE_INTEGER] = read_integer,	   [RULE_DURATION] = read_duration,
 	[RULE_SHARE] = read_share,	   [RULE_PATH] = read_path,
@@ -356,7 +359,7 @@ static read_fn *const readers[RULE_KINDS] = {
 	[RULE_WORD_TEXT] = read_word_text, [RULE_ENDPOINT] = read_endpoint,
 	[RULE_VIPS] = read_vips,	   [RULE_NETWORKS] = read_networks,
 	[RULE_SERVICES] = read_services,   [RULE_GROUP] = read_subgroup,
-	[RULE_LATER] = read_later,	   [RULE_MASK] = read_mask,
+	[RULE_BOOL] = read_bool,	   [RULE_MASK] = read_mask,
 };
 
 static void report_unknown(const struct setting_source *src,

@@ -51,7 +51,7 @@ static const struct rule service[] = {
 	  .words = handovers },
 	{ "node-port", RULE_INTEGER, IN(struct conf_service, node_port), 0,
 	  65535 },
-	{ .name = "snat", .kind = RULE_LATER },
+	{ "snat", RULE_BOOL, IN(struct conf_service, snat) },
 	{ .name = NULL },
 };
 

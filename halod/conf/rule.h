@@ -14,6 +14,7 @@ enum rule_kind {
 	RULE_INTEGER,	/* size 2 or 4; min..max */
 	RULE_DURATION,	/* uint64_t ns; min..max */
 	RULE_SHARE,	/* double */
+	RULE_BOOL,	/* bool */
 	RULE_MASK,	/* uint32_t; min: how many bits, side by side */
 	RULE_PATH,	/* char[size], absolute */
 	RULE_NAME,	/* char[size], [A-Za-z0-9._-] */
@@ -24,7 +25,6 @@ enum rule_kind {
 	RULE_NETWORKS,	/* offset 0: struct conf_agents */
 	RULE_SERVICES,	/* offset 0: struct conf; rules of one service */
 	RULE_GROUP,	/* rules of the group */
-	RULE_LATER,	/* known, but not in this version: an error */
 	RULE_KINDS
 };
 

@@ -29,6 +29,7 @@ struct engine_service {
 /* What the plane nft alone can do for a service. */
 struct engine_nat {
 	uint16_t node_port; /* the port on the node; 0: the door's */
+	bool snat; /* nodes see the gateway instead of their neighbours */
 };
 
 struct engine_conf {

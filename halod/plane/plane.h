@@ -24,6 +24,10 @@ struct plane_conf {
 	/* Bits of a flow's ct mark for the tag of its node instance, side by
 	 * side; others are not HaloD's. The plane nft's. */
 	uint32_t ct_mark_mask;
+	/* The nodes' own networks: who is a neighbour for snat. Borrowed until
+	 * open() returns. */
+	const struct prefix *networks;
+	unsigned n_networks;
 	/* routes that did not move since the state was stored: their flows are
 	 * relearned from mid-stream packets */
 	struct route_set relearn;

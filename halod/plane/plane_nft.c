@@ -31,12 +31,13 @@
 struct plane {
 	struct engine_conf engine;
 	struct plane_nft_tag tag;
+	struct prefix *networks; /* the table's, of which it is written */
 	struct plane_nft_table table;
 	struct plane_nft_gate *gate;
 	struct plane_nft_syns *syns;
 	struct plane_nft_ends *ends;
 	struct nft_text_owner *anchor; /* NULL: this kernel has none */
-	struct conntrack *ct; /* the main thread's */
+	struct conntrack *ct;	       /* the main thread's */
 	struct ct_seq *seq;
 	char no_seq[128]; /* why seq is NULL */
 	struct event_queue events;
@@ -111,6 +112,8 @@ static int open_table(struct plane *p, const struct plane_conf *conf, char *err,
 				      .mark = MADE_MARK,
 				      .replay = REPLAY_MARK,
 				      .tag = p->tag,
+				      .networks = p->networks,
+				      .n_networks = conf->n_networks,
 				      .unlogged =
 					      !plane_nft_syns_is_fed(p->syns) };
 	int ret = rules_probe(&nft.how, err, err_size);
@@ -181,6 +184,19 @@ static int begin(struct plane *p, const struct plane_conf *conf, char *err,
 	return ret;
 }
 
+static int copy_networks(struct plane *p, const struct plane_conf *conf)
+{
+	size_t size = conf->n_networks * sizeof(*p->networks);
+
+	if (!size)
+		return 0;
+	p->networks = malloc(size);
+	if (!p->networks)
+		return -ENOMEM;
+	memcpy(p->networks, conf->networks, size);
+	return 0;
+}
+
 /* Readers before rules: what a former life's rules send waits for them. */
 static int nft_open(struct plane **out, const struct plane_conf *conf,
 		    char *err, unsigned err_size)
@@ -194,10 +210,15 @@ static int nft_open(struct plane **out, const struct plane_conf *conf,
 	}
 	p->engine = conf->engine;
 	p->tag = plane_nft_tag_at(conf->ct_mark_mask);
-	ret = event_queue_init(&p->events);
+	ret = copy_networks(p, conf);
 	if (ret) {
 		snprintf(err, err_size, "%s", strerror(-ret));
 		goto err_free;
+	}
+	ret = event_queue_init(&p->events);
+	if (ret) {
+		snprintf(err, err_size, "%s", strerror(-ret));
+		goto err_networks;
 	}
 	ret = start_gate(p, conf, err, err_size);
 	if (!ret)
@@ -222,6 +243,8 @@ err_threads:
 	plane_nft_syns_free(p->syns);
 	conntrack_close(p->ct);
 	event_queue_fini(&p->events);
+err_networks:
+	free(p->networks);
 err_free:
 	free(p);
 	return ret;
@@ -443,6 +466,7 @@ static void nft_close(struct plane *p, bool flush)
 	plane_nft_table_fini(&p->table);
 	conntrack_close(p->ct);
 	event_queue_fini(&p->events);
+	free(p->networks);
 	free(p);
 }
 

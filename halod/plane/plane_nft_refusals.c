@@ -112,11 +112,11 @@ static uint32_t tag_of(const struct table *now, uint16_t route,
 	return s && addr_equal(&s->addr[p->family], &p->src) ? s->tag : 0;
 }
 
-/* Does the node see another port than the client has written? */
-static bool changes_ports(const struct engine_conf *c)
+/* Does the node see another port, or another client? */
+static bool changes_more(const struct engine_conf *c)
 {
 	for (unsigned i = 0; i < c->n_services; i++)
-		if (c->nat[i].node_port)
+		if (c->nat[i].node_port || c->nat[i].snat)
 			return true;
 	return false;
 }
@@ -126,7 +126,7 @@ static bool changes_ports(const struct engine_conf *c)
 static void find_syn(struct plane_nft_refusals *r, const struct parsed *p,
 		     struct flow_key *out)
 {
-	if (changes_ports(r->conf.engine)) {
+	if (changes_more(r->conf.engine)) {
 		plane_nft_syns_drain(r->conf.syns);
 		if (plane_nft_syns_find_seq(r->conf.syns, p->ack - 1, out))
 			return;

@@ -17,6 +17,8 @@
  *   to a held door it waits in the queue.
  * - nat_in, nat_out (−101): first packets only. Door → seat, whose chain puts
  *   the node instance's tag into the ct mark → address.
+ * - hide (99): a node's neighbour comes from the gateway, or the answers would
+ *   not come back through it.
  */
 
 static const struct family {
@@ -237,6 +239,73 @@ static void put_nat(FILE *f, const struct plane_nft_conf *c, const char *name,
 	fputs("}\n", f);
 }
 
+static bool is_of(const struct prefix *p, unsigned family)
+{
+	return p->addr.af == (family == FAMILY_V6 ? AF_INET6 : AF_INET);
+}
+
+static void put_neighbours(FILE *f, const struct plane_nft_conf *c,
+			   unsigned family)
+{
+	const char *before = "elements = { ";
+	char text[ADDR_STRLEN + 4];
+
+	fprintf(f, "set neighbours%s { type %s; flags interval; auto-merge\n",
+		families[family].digit, families[family].type);
+	for (unsigned i = 0; i < c->n_networks; i++) {
+		if (!is_of(&c->networks[i], family))
+			continue;
+		fprintf(f, "%s%s", before,
+			prefix_format(&c->networks[i], text));
+		before = ", ";
+	}
+	fputs(*before == ',' ? " }\n}\n" : "}\n", f);
+}
+
+static bool hides(const struct engine_conf *c)
+{
+	for (unsigned i = 0; i < c->n_services; i++)
+		if (c->nat[i].snat)
+			return true;
+	return false;
+}
+
+static void put_hidden(FILE *f, const struct engine_conf *c, unsigned family)
+{
+	const struct family *fam = &families[family];
+	char door[ADDR_STRLEN];
+
+	addr_format(&c->vip[family], door);
+	for (unsigned i = 0; i < c->n_services; i++) {
+		const struct engine_service *s = &c->services[i];
+
+		if (c->nat[i].snat)
+			fprintf(f,
+				"meta l4proto %s ct original %s daddr %s"
+				" ct original proto-dst %u-%u"
+				" %s saddr @neighbours%s masquerade\n",
+				name_of(s->protocol), fam->ip, door, s->listen,
+				s->listen + c->routes - 1u, fam->ip,
+				fam->digit);
+	}
+}
+
+static void put_hide(FILE *f, const struct plane_nft_conf *c)
+{
+	if (!hides(c->engine))
+		return;
+	for (unsigned i = 0; i < FAMILIES; i++)
+		put_neighbours(f, c, i);
+	fputs("chain hide {\n"
+	      "type nat hook postrouting priority 99; policy accept;\n"
+	      "ct status & dnat == 0 accept\n",
+	      f);
+	for (unsigned i = 0; i < FAMILIES; i++)
+		if (addr_is_set(&c->engine->vip[i]))
+			put_hidden(f, c->engine, i);
+	fputs("}\n", f);
+}
+
 static void put_fixed(FILE *f, const struct plane_nft_conf *c)
 {
 	fputs("set layout { type mark . mark; }\n" /* fingerprint, tag's mask */
@@ -296,6 +365,7 @@ static void put_table(FILE *f, const struct plane_nft_conf *c)
 	put_guard(f, c, "depart", "output", false);
 	put_nat(f, c, "nat_in", "prerouting");
 	put_nat(f, c, "nat_out", "output");
+	put_hide(f, c);
 	fputs("}\n", f);
 }
 

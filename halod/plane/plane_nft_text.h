@@ -24,6 +24,9 @@ struct plane_nft_conf {
 	uint32_t replay; /* of SYNs it sends again: not held */
 	struct plane_nft_tag tag;
 	bool unlogged; /* no NFLOG here: no SYN is copied */
+	/* Their clients are hidden by services with snat. Borrowed. */
+	const struct prefix *networks;
+	unsigned n_networks;
 	enum rules_queue how;
 };
 
@@ -33,7 +36,8 @@ char *plane_nft_text(const struct plane_nft_conf *c, uint32_t *layout);
 
 /* What is to stand while somebody has deleted that table: NAT goes on for the
  * flows that there are, and newcomers are not refused by the gateway itself. A
- * table of its own, owned by whoever writes it; on the heap. NULL: no memory. */
+ * table of its own, owned by whoever writes it; on the heap. NULL: no memory.
+ */
 char *plane_nft_text_anchor(const struct engine_conf *engine);
 
 #endif

@@ -64,7 +64,7 @@ greets() {
 	return "$status"
 }
 
-# A lab with a and b and their servers, as plane_begin; plane_end counts.
+# plane_begin [NODE…]: a lab with a and b and their servers, and further nodes
 plane_begin() {
 	local node
 	if [ "$(id -u)" -ne 0 ]; then
@@ -74,7 +74,7 @@ plane_begin() {
 	fi
 	trap lab_down EXIT
 	trap 'exit 130' INT TERM
-	lab_up a b || give_up "the lab comes up"
+	lab_up a b "$@" || give_up "the lab comes up"
 	for node in a b; do
 		lab_spawn "peer-$node" "$node" "$PEER" serve "$node" 8001 24
 		lab_spawn "udp-$node" "$node" \

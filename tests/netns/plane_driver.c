@@ -9,8 +9,8 @@
  *   node SEAT TAG ADDR4 ADDR6 · route FIRST LAST SEAT · apply · hold FIRST LAST
  *   release FIRST LAST · end TAG FIRST LAST forced|planned · flows · stats
  *   quit keep|flush
- * HALO_CT_MARK_MASK, HALO_NO_NODE_HOLD_MS and HALO_NODE_PORT in the environment
- * are settings.
+ * HALO_CT_MARK_MASK, HALO_NO_NODE_HOLD_MS, HALO_NODE_PORT and HALO_SNAT (of the
+ * lab's nodes) in the environment are settings.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -262,12 +262,19 @@ static int open_plane(struct driver *d, char **argv, bool relearn)
 		.ct_mark_mask = number_of("HALO_CT_MARK_MASK", 0xffff0000),
 	};
 	const char *name = getenv("HALO_PLANE");
+	struct prefix networks[2];
 	char err[256] = "";
 	int ret;
 
 	for (unsigned i = 0; i < conf.engine.n_services; i++)
-		conf.engine.nat[i].node_port =
-			(uint16_t)number_of("HALO_NODE_PORT", 0);
+		conf.engine.nat[i] = (struct engine_nat){
+			.node_port = (uint16_t)number_of("HALO_NODE_PORT", 0),
+			.snat = getenv("HALO_SNAT"),
+		};
+	prefix_parse(&networks[0], "198.19.0.0/24");
+	prefix_parse(&networks[1], "fd00:198:18:1::/64");
+	conf.networks = networks;
+	conf.n_networks = ARRAY_SIZE(networks);
 	addr_parse(&conf.engine.vip[FAMILY_V4], argv[2]);
 	addr_parse(&conf.engine.vip[FAMILY_V6], argv[3]);
 	if (relearn)

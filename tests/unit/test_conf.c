@@ -173,6 +173,14 @@ static const struct bad {
 	  "!plane = \"nfqueue\";\nservices = ( { name = \"a\";\n"
 	  "node-port = 80; } );",
 	  3, "the plane nft alone can change a port, not \"nfqueue\"" },
+	{ "snat of another plane",
+	  "!plane = \"null\";\nservices = ( { name = \"a\";\n"
+	  "snat = true; } );",
+	  3, "can change clients' addresses, not \"null\"" },
+	{ "snat of nobody", "!services = ( { name = \"a\";\nsnat = true; } );",
+	  2, "agents.node-networks must say" },
+	{ "snat = 1", "!services = ( { name = \"a\";\nsnat = 1; } );", 2,
+	  "must be true or false, not a number" },
 	{ "protocol", "!services = ( { protocol = \"sctp\"; } );", 1,
 	  "allowed: tcp, udp" },
 	{ "no virtual address", "!virtual-address = [ ];", 1, "is empty" },
@@ -572,6 +580,7 @@ static void random_conf(struct conf *c)
 	strcpy(c->plane, planes[below(3)]);
 	if (!strcmp(c->plane, "nft"))
 		c->services[0].node_port = (uint16_t)below(65536);
+	c->services[0].snat = c->services[0].node_port && c->agents.n_networks;
 	sprintf(c->state, "/s%u", (unsigned)below(1000));
 	sprintf(c->control, "/c#%u", (unsigned)below(1000));
 	strcpy(c->log_level, "debug");

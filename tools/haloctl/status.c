@@ -105,11 +105,14 @@ static void print_doors(struct haloctl *ctl, const json_t *answer)
 		if (port)
 			snprintf(node, sizeof(node), ", nodes' port %lld",
 				 port);
-		print_field(ctl, label, "%s %s %lld-%lld%s%s",
+		print_field(ctl, label, "%s %s %lld-%lld%s%s%s",
 			    print_text(service, "name"),
 			    print_text(service, "protocol"),
 			    print_number(service, "first_port"),
 			    print_number(service, "last_port"), node,
+			    json_is_true(json_object_get(service, "snat"))
+				    ? ", hides nodes' neighbours"
+				    : "",
 			    keep ? ", keeps flows in a handover" : "");
 		label = "";
 	}
