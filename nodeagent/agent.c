@@ -46,6 +46,7 @@ struct agent {
 	unsigned miss;
 	enum node_health health;
 	uint64_t seq;
+	uint64_t hello_ns;		    /* sent */
 	uint64_t sent_ns[BEATS_REMEMBERED]; /* by seq */
 	uint64_t acked_ns;		    /* last answer */
 	uint64_t lease_ns; /* until then no other node has its routes */
@@ -184,13 +185,14 @@ static void connect_now(struct agent *a, uint64_t now,
 	act(out, ACTION_CONNECT);
 }
 
-static void greet(struct agent *a, struct agent_actions *out)
+static void greet(struct agent *a, uint64_t now, struct agent_actions *out)
 {
 	struct message_hello *h;
 
 	if (a->phase != PHASE_CONNECTING)
 		return;
 	a->phase = PHASE_GREETING;
+	a->hello_ns = now;
 	tell(a, out, AGENT_CONNECTED);
 	h = &say(out, MESSAGE_HELLO)->hello;
 	memcpy(h->name, a->conf.name, sizeof(h->name));
@@ -254,7 +256,8 @@ static void on_welcome(struct agent *a, const struct message_welcome *w,
 	a->acked_ns = now;
 	a->beat_ns = now;
 	a->fenced = false;
-	a->lease_ns = TIME_NEVER;
+	/* HELLO was the first sign of life */
+	a->lease_ns = a->hello_ns + a->miss * a->interval_ns;
 	if (w->state == NODE_RESERVE || w->state == NODE_QUARANTINED)
 		a->n_routes = 0;
 	act(out, ACTION_PACE)->interval_ns = a->interval_ns;
@@ -306,7 +309,8 @@ static void on_assigned(struct agent *a, const struct message_assigned *m,
 		       sizeof(*a->routes) * a->n_routes);
 	if (a->n_routes && a->conf.cuts)
 		act(out, ACTION_SPARE); /* what it had lost may be its again */
-	tell(a, out, AGENT_ASSIGNED)->routes = own_routes(a);
+	if (!a->fenced) /* else with the next answer, if it comes in time */
+		tell(a, out, AGENT_ASSIGNED)->routes = own_routes(a);
 	ok = &say(out, MESSAGE_ASSIGNED_OK)->assigned_ok;
 	ok->version = m->version;
 	ok->digest = route_digest(&m->routes);
@@ -612,7 +616,7 @@ void agent_step(struct agent *a, const struct agent_input *in, uint64_t now_ns,
 		connect_now(a, now_ns, out);
 		break;
 	case INPUT_CONNECTED:
-		greet(a, out);
+		greet(a, now_ns, out);
 		break;
 	case INPUT_DISCONNECTED:
 		on_disconnected(a, now_ns, out);

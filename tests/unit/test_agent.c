@@ -369,6 +369,44 @@ static void past_its_lease_it_is_fenced(void **state)
 	assert_int_equal(w->event.routes.count, 8);
 }
 
+/* The gateway has heard of it by its HELLO, and of no beat yet. */
+static void lease_runs_from_the_greeting_until_a_beat_is_answered(void **state)
+{
+	struct world *w = *state;
+	uint64_t greeted_ns;
+
+	input(w, INPUT_DISCONNECTED);
+	while (!find(w, ACTION_CONNECT))
+		tick(w);
+	input(w, INPUT_CONNECTED);
+	greeted_ns = w->now;
+	w->deaf = true;
+	w->events[AGENT_FENCED] = 0;
+	w->now += 2 * NS_PER_MS;
+	welcome(w);
+	while (!w->events[AGENT_FENCED])
+		tick(w);
+	assert_int_equal(w->now, greeted_ns + MISS * INTERVAL_NS);
+}
+
+static void
+routes_that_come_late_are_not_believed_before_an_answer(void **state)
+{
+	struct world *w = *state;
+	unsigned assigned;
+
+	w->deaf = true;
+	tick(w);
+	w->now += 4 * NS_PER_MS;
+	acknowledge(w);
+	while (!w->events[AGENT_FENCED])
+		tick(w);
+	assigned = w->events[AGENT_ASSIGNED];
+	assign(w, 7, 1, 12);
+	assert_int_equal(w->events[AGENT_ASSIGNED], assigned);
+	assert_non_null(sent(w, MESSAGE_ASSIGNED_OK));
+}
+
 static void a_node_without_routes_has_nothing_to_be_fenced_from(void **state)
 {
 	struct world *w = *state;
@@ -727,6 +765,8 @@ int main(void)
 		SERVING(assigned_routes_are_told_and_confirmed),
 		SERVING(a_silent_gateway_is_lost_after_miss_intervals),
 		SERVING(past_its_lease_it_is_fenced),
+		SERVING(lease_runs_from_the_greeting_until_a_beat_is_answered),
+		SERVING(routes_that_come_late_are_not_believed_before_an_answer),
 		SERVING(a_node_without_routes_has_nothing_to_be_fenced_from),
 		SERVING(a_fence_is_lifted_by_an_answer),
 		FRESH(a_lost_connection_is_tried_again_with_growing_pauses),
