@@ -156,21 +156,21 @@ static void carry(struct carrier *c, struct table *take_table)
 	c->table = take_table;
 }
 
-uint64_t carrier_adopt(struct carrier *c)
+struct table *carrier_adopt(struct carrier *c)
 {
 	struct table *found;
 
 	if (c->ops->adopt(c->plane, &found))
-		return 0;
+		return NULL;
 	if (found->routes != c->table->routes) {
 		log_warn("the kernel's table not used",
 			 "kernel_routes=%u routes=%u why=\"routes changed\"",
 			 found->routes, c->table->routes);
 		table_put(found);
-		return 0;
+		return NULL;
 	}
 	carry(c, found);
-	return found->version;
+	return found;
 }
 
 int carrier_apply(struct carrier *c, struct table *t)

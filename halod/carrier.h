@@ -30,9 +30,9 @@ struct carrier {
 int carrier_open(struct carrier *c, struct ev_loop *loop,
 		 const struct conf *conf, const struct route_set *relearn,
 		 char *err, unsigned err_size);
-/* Goes on from the table that a former halod left in the kernel. Its version,
- * 0 when there is none. */
-uint64_t carrier_adopt(struct carrier *c);
+/* Goes on from the table that a former halod left in the kernel, which is
+ * returned, borrowed until the next apply; NULL when there is none. */
+struct table *carrier_adopt(struct carrier *c);
 /* 0, or -errno and the former table stays. */
 int carrier_apply(struct carrier *c, struct table *t);
 void carrier_hold(struct carrier *c, const struct route_set *routes, bool on);

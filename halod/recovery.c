@@ -37,9 +37,8 @@ int recovery_init(struct recovery *r, struct store *store, unsigned routes)
 	return 0;
 }
 
-/* Without a stored state only the version goes on: nobody serves. */
 void recovery_run(struct recovery *r, struct cluster *cluster,
-		  struct effects *fx, uint64_t carried)
+		  struct effects *fx, struct table *carried)
 {
 	int err;
 
@@ -50,9 +49,8 @@ void recovery_run(struct recovery *r, struct cluster *cluster,
 			.routes = (uint16_t)cluster_conf(cluster)->routes,
 			.next_tag = 1,
 		};
-	if (r->saved.version < carried)
-		r->saved.version = carried;
-	err = cluster_restore(cluster, &r->saved, clock_monotonic_ns(), fx);
+	err = cluster_restore(cluster, &r->saved, carried, clock_monotonic_ns(),
+			      fx);
 	if (err)
 		log_error("stored table not used", "why=\"%s\"",
 			  strerror(-err));

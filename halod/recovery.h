@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A restart: what the store kept becomes the cluster again, with a version no
- * older than what the kernel carries (section 8 of the design). Whether nodes
- * return in time is the cluster's business.
+ * A restart: finds what the store kept and hands it, with what the kernel
+ * still carries, to the cluster (section 8 of the design), which takes the
+ * newer.
  */
 #ifndef HALO_RECOVERY_H
 #define HALO_RECOVERY_H
@@ -21,9 +21,9 @@ struct recovery {
 /* 0 or -ENOMEM. No store, or nothing in it, or a state that does not fit the
  * configuration (logged): nothing is found. */
 int recovery_init(struct recovery *r, struct store *store, unsigned routes);
-/* carried: the version of the table that the plane still has, 0: none. */
+/* carried: the table that the plane still has, the caller's; NULL: none. */
 void recovery_run(struct recovery *r, struct cluster *cluster,
-		  struct effects *fx, uint64_t carried);
+		  struct effects *fx, struct table *carried);
 void recovery_fini(struct recovery *r);
 
 #endif

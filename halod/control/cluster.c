@@ -224,6 +224,11 @@ bool cluster_is_frozen(const struct cluster *cl)
 	return cl->frozen || cl->panicked;
 }
 
+bool cluster_is_still(const struct cluster *cl)
+{
+	return cl->still_ns != 0;
+}
+
 unsigned cluster_panic(const struct cluster *cl, unsigned *of)
 {
 	*of = cl->panicked ? cl->panic_of : 0;

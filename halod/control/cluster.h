@@ -107,11 +107,15 @@ struct cluster_saved {
 struct cluster *cluster_new(const struct cluster_conf *conf, uint64_t now_ns);
 void cluster_free(struct cluster *cl);
 
-/* Before the first step: the table is as it was, every serving node has
- * restart_grace to return. 0, -ENOMEM, -EINVAL (contradicts itself; cl is then
- * empty as new). Effects: APPLY of the restored table, PROBEs. */
+/* Before the first step: every serving node has restart_grace to return.
+ * carried is what the plane still has, the caller's reference; NULL: nothing.
+ * Whoever serves there goes on, and who sits in which slot is taken from the
+ * newer of the two (section 8 of the design); what differs then moves by plan,
+ * when the nodes are back or the grace is over. 0, -ENOMEM, -EINVAL
+ * (contradicts itself, or is of other routes; cl is then empty as new).
+ * Effects: APPLY of the restored table, PROBEs. */
 int cluster_restore(struct cluster *cl, const struct cluster_saved *saved,
-		    uint64_t now_ns, struct effects *fx);
+		    struct table *carried, uint64_t now_ns, struct effects *fx);
 /* 0 or -ENOMEM. Free with cluster_saved_fini(). */
 int cluster_save(const struct cluster *cl, struct cluster_saved *out);
 void cluster_saved_fini(struct cluster_saved *saved);
@@ -142,6 +146,8 @@ const struct cluster_conf *cluster_conf(const struct cluster *cl);
 const struct placement *cluster_placement(const struct cluster *cl);
 struct table *cluster_table(const struct cluster *cl); /* last published */
 bool cluster_is_frozen(const struct cluster *cl);
+/* Restored a moment ago: no planned move begins yet. */
+bool cluster_is_still(const struct cluster *cl);
 /* Frozen by the panic guard: how many of how many vanished; else 0. */
 unsigned cluster_panic(const struct cluster *cl, unsigned *of);
 unsigned cluster_node_count(const struct cluster *cl);

@@ -119,6 +119,7 @@ struct cluster {
 	 * by then all have heard of the new one */
 	uint64_t slow_suspect_ns, slow_lost_ns, slow_until_ns;
 	struct member *replaced, *replacer; /* an order of this step; NULL */
+	uint64_t still_ns;	/* restored: no planned move before; 0 */
 	uint64_t settle_ns;	/* joins are computed; TIME_NEVER: none wait */
 	uint64_t timers_ns;	/* earliest of all but beats */
 	uint64_t retry_ns;	/* the plane refused the table: again; 0 */

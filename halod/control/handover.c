@@ -26,12 +26,25 @@ uint32_t handover_served(const struct cluster *cl, unsigned route)
 	return cl->served[route];
 }
 
-/* Whom T(N, n) gives the route; while frozen all is well as it is. */
+/* While frozen all is well as it is; after a restart, whoever still lives. */
+static bool stays(const struct cluster *cl, unsigned route)
+{
+	const struct member *m;
+
+	if (cluster_is_frozen(cl))
+		return true;
+	if (!cluster_is_still(cl))
+		return false;
+	m = member_by_tag(cl, cl->served[route]);
+	return m && member_is_alive(m);
+}
+
+/* Whom T(N, n) gives the route. */
 static uint32_t target(const struct cluster *cl, unsigned route)
 {
 	uint16_t slot;
 
-	if (cluster_is_frozen(cl))
+	if (stays(cl, route))
 		return cl->served[route];
 	slot = placement_owner(cl->place, (uint16_t)route);
 	return slot ? cl->by_id[placement_node(cl->place, slot)]->node.tag : 0;

@@ -186,11 +186,22 @@ void liveness_away(struct cluster *cl, struct member *m, uint64_t patience)
 	say_note(cl, m, NOTE_AGENT_AWAY, "its connection ended");
 }
 
+static void end_stillness(struct cluster *cl)
+{
+	for (unsigned i = 0; i < cl->n_members; i++)
+		if (cl->members[i]->node.agent_away)
+			return;
+	cl->still_ns = 0;
+	cl->moves_due = true;
+}
+
 void liveness_back(struct cluster *cl, struct member *m)
 {
 	m->node.agent_away = false;
 	m->rejoin_ns = m->probe_ns = 0;
 	m->node.until_ns = m->drain_ns;
+	if (cl->still_ns)
+		end_stillness(cl);
 	cl->store_due = true;
 	say_note(cl, m, NOTE_AGENT_BACK, "it resumes its slot");
 }

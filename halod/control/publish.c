@@ -56,6 +56,8 @@ int publish_prepare(struct cluster *cl)
 		seats *= 2;
 	if (seats > cl->conf.routes)
 		seats = cl->conf.routes;
+	if (seats < cl->table->seats) /* of a former life */
+		seats = cl->table->seats;
 	err = grow_scratch(cl, seats);
 	if (err)
 		return err;
@@ -81,6 +83,7 @@ static void seat_occupant(struct table *t, unsigned s, const struct member *m)
 {
 	t->seat[s].tag = m->node.tag;
 	memcpy(t->seat[s].addr, m->node.addr, sizeof(m->node.addr));
+	memcpy(t->seat[s].name, m->node.name, sizeof(m->node.name));
 }
 
 static void find_heirs(struct cluster *cl, const struct table *t)

@@ -69,6 +69,10 @@ void timers_fire(struct cluster *cl)
 		cl->publish_due = true;
 		cl->moves_due = true;
 	}
+	if (cl->still_ns && cl->still_ns <= cl->now) {
+		cl->still_ns = 0;
+		cl->moves_due = true;
+	}
 	if (handover_deadline(cl) <= cl->now)
 		cl->moves_due = true;
 	/* from the end: whoever is forgotten leaves the rest in place */
@@ -87,5 +91,7 @@ void timers_set(struct cluster *cl)
 		at = sooner(at, cl->settle_ns);
 	if (!cl->frozen)
 		at = sooner(at, cl->thaw_ns);
+	if (cl->still_ns)
+		at = sooner(at, cl->still_ns);
 	cl->timers_ns = sooner(at, cl->retry_ns ? cl->retry_ns : TIME_NEVER);
 }

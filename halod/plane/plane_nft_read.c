@@ -52,7 +52,7 @@ static void find_seat(void *arg, const struct nftnl_rule *r)
 
 	if (seat == SEAT_NONE || seat > NODES_MAX)
 		return;
-	f->table->seat[seat].tag = plane_nft_seat_read(r, f->place);
+	plane_nft_seat_read(r, f->place, &f->table->seat[seat]);
 	if (f->table->seats < seat)
 		f->table->seats = seat;
 }

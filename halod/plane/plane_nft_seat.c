@@ -2,12 +2,16 @@
 #include "plane/plane_nft_seat.h"
 
 #include <libnftnl/expr.h>
+#include <libnftnl/udata.h>
 #include <linux/netfilter/nf_tables.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define PREFIX "seat_"
+#include "wire/message.h"
+
+#define PREFIX	    "seat_"
+#define COMMENT_MAX (NODE_NAME_MAX + 8)
 
 const char *plane_nft_seat_name(unsigned seat,
 				char out[PLANE_NFT_SEAT_NAME_MAX])
@@ -58,7 +62,25 @@ static bool add_mark(struct nftnl_rule *r, uint32_t value, uint32_t mask)
 	return true;
 }
 
-struct nftnl_rule *plane_nft_seat_rule(unsigned seat, uint32_t tag,
+/* Shown by nft, and what a later halod knows the node by. */
+static bool add_comment(struct nftnl_rule *r, const char *name)
+{
+	struct nftnl_udata_buf *data = nftnl_udata_buf_alloc(COMMENT_MAX);
+	bool good;
+
+	if (!data)
+		return false;
+	good = nftnl_udata_put_strz(data, NFTNL_UDATA_RULE_COMMENT, name);
+	if (good)
+		nftnl_rule_set_data(r, NFTNL_RULE_USERDATA,
+				    nftnl_udata_buf_data(data),
+				    nftnl_udata_buf_len(data));
+	nftnl_udata_buf_free(data);
+	return good;
+}
+
+struct nftnl_rule *plane_nft_seat_rule(unsigned seat,
+				       const struct table_seat *occupant,
 				       const struct plane_nft_tag *place)
 {
 	struct nftnl_rule *r = nftnl_rule_alloc();
@@ -68,7 +90,8 @@ struct nftnl_rule *plane_nft_seat_rule(unsigned seat, uint32_t tag,
 		return NULL;
 	nftnl_rule_set_str(r, NFTNL_RULE_CHAIN,
 			   plane_nft_seat_name(seat, chain));
-	if (!add_mark(r, tag << place->shift, place->mask)) {
+	if (!add_mark(r, occupant->tag << place->shift, place->mask) ||
+	    !add_comment(r, occupant->name)) {
 		nftnl_rule_free(r);
 		return NULL;
 	}
@@ -88,12 +111,30 @@ static int read_expression(struct nftnl_expr *e, void *arg)
 	return 0;
 }
 
-uint32_t plane_nft_seat_read(const struct nftnl_rule *r,
-			     const struct plane_nft_tag *place)
+static int read_comment(const struct nftnl_udata *attr, void *arg)
 {
-	uint32_t mark = 0;
+	struct table_seat *occupant = arg;
+	unsigned len = nftnl_udata_len(attr);
+
+	if (nftnl_udata_type(attr) == NFTNL_UDATA_RULE_COMMENT &&
+	    len <= sizeof(occupant->name))
+		memcpy(occupant->name, nftnl_udata_get(attr), len);
+	return 0;
+}
+
+void plane_nft_seat_read(const struct nftnl_rule *r,
+			 const struct plane_nft_tag *place,
+			 struct table_seat *occupant)
+{
+	uint32_t mark = 0, len;
+	const void *data = nftnl_rule_get_data(r, NFTNL_RULE_USERDATA, &len);
 
 	nftnl_expr_foreach((struct nftnl_rule *)(uintptr_t)r, read_expression,
 			   &mark);
-	return plane_nft_tag_of(place, mark);
+	occupant->tag = plane_nft_tag_of(place, mark);
+	memset(occupant->name, 0, sizeof(occupant->name));
+	if (data)
+		nftnl_udata_parse(data, len, read_comment, occupant);
+	if (!node_name_is_valid(occupant->name))
+		occupant->name[0] = 0;
 }

@@ -36,13 +36,16 @@ static inline uint32_t plane_nft_tag_of(const struct plane_nft_tag *place,
 	return (mark & place->mask) >> place->shift;
 }
 
-/* ct mark set (ct mark & ~mask) | tag << shift. Of expressions that the kernel
- * need not validate: a rule with an address in it would make it walk all doors
- * with every change. NULL: no memory. The caller owns it. */
-struct nftnl_rule *plane_nft_seat_rule(unsigned seat, uint32_t tag,
+/* ct mark set (ct mark & ~mask) | tag << shift, with the node's name as its
+ * comment. Of expressions that the kernel need not validate: a rule with an
+ * address in it would make it walk all doors with every change. NULL: no
+ * memory. The caller owns it. */
+struct nftnl_rule *plane_nft_seat_rule(unsigned seat,
+				       const struct table_seat *occupant,
 				       const struct plane_nft_tag *place);
-/* The tag the rule sets; 0: it is no seat's rule. */
-uint32_t plane_nft_seat_read(const struct nftnl_rule *r,
-			     const struct plane_nft_tag *place);
+/* Who sits there by the rule: tag and name; tag 0: it is no seat's rule. */
+void plane_nft_seat_read(const struct nftnl_rule *r,
+			 const struct plane_nft_tag *place,
+			 struct table_seat *occupant);
 
 #endif

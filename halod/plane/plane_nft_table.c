@@ -144,8 +144,8 @@ static void write_seat(struct plane_nft_table *t, const struct table *to,
 
 	nft_txn_flush_chain(&t->txn, plane_nft_seat_name(seat, chain));
 	if (s->tag)
-		nft_txn_add_rule(&t->txn, plane_nft_seat_rule(seat, s->tag,
-							      &t->conf.tag));
+		nft_txn_add_rule(&t->txn,
+				 plane_nft_seat_rule(seat, s, &t->conf.tag));
 }
 
 /* Where a node instance is reached, by any seat it has; NULL: by none. */

@@ -17,12 +17,14 @@
 #include <stdint.h>
 
 #include "base/addr.h"
+#include "base/units.h"
 
 #define SEAT_NONE 0
 
 struct table_seat {
 	uint32_t tag; /* node instance, 1..65534; 0: nobody sits here */
 	struct addr addr[FAMILIES]; /* unset where the node has none */
+	char name[NODE_NAME_MAX];   /* the node's; "": not known */
 };
 
 struct table {

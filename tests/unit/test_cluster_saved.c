@@ -138,6 +138,71 @@ static void tags_go_on_where_they_were(void **state)
 	assert_true(fixture_node(f, 3)->tag > last);
 }
 
+/* ---- the plane still carries a table ---- */
+
+static void kernel_newer_than_the_store_is_what_goes_on(void **state)
+{
+	struct fixture *f = *state;
+	struct cluster_saved early;
+	uint32_t before[25];
+
+	fixture_join(f, 1);
+	assert_int_equal(cluster_save(f->cl, &early), 0);
+	fixture_start(f, 1);
+	fixture_start(f, 2);
+	fixture_run(f, 3 * NS_PER_S);
+	assert_int_equal(fixture_served(f, 2), 8);
+	memcpy(before, f->tag, sizeof(before));
+	fixture_recover(f, &early);
+	cluster_saved_fini(&early);
+	assert_memory_equal(before, f->tag, sizeof(before));
+	assert_int_equal(fixture_node(f, 2)->slot, 3);
+	fixture_start(f, 3);
+	fixture_run(f, 2 * NS_PER_S);
+	assert_true(fixture_node(f, 3)->tag > before[24] + 1);
+}
+
+static void without_a_store_the_kernel_tells_who_serves(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t before[25];
+
+	fixture_join(f, 3);
+	memcpy(before, f->tag, sizeof(before));
+	fixture_recover(f, NULL);
+	assert_memory_equal(before, f->tag, sizeof(before));
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(fixture_state(f, i), NODE_ACTIVE);
+}
+
+static void handover_that_a_crash_broke_off_is_done_by_plan(void **state)
+{
+	struct fixture *f = *state;
+	struct cluster_saved saved;
+	uint32_t before[25];
+
+	f->agent[0].answer_after = NEVER_ANSWERS;
+	fixture_join(f, 1);
+	fixture_start(f, 1);
+	fixture_run(f, 600 * MS);
+	assert_int_equal(fixture_moving(f), 12);
+	assert_int_equal(cluster_save(f->cl, &saved), 0);
+	memcpy(before, f->tag, sizeof(before));
+	fixture_recover(f, &saved);
+	cluster_saved_fini(&saved);
+	assert_memory_equal(before, f->tag, sizeof(before));
+	f->agent[1].connect_at = f->now + 8 * NS_PER_S;
+	fixture_run(f, 8 * NS_PER_S - 1);
+	assert_true(cluster_is_still(f->cl));
+	assert_memory_equal(before, f->tag, sizeof(before));
+	fixture_run(f, 1);
+	assert_false(cluster_is_still(f->cl));
+	assert_int_equal(fixture_moving(f), 12);
+	assert_int_equal(fixture_held(f), 12);
+	fixture_run(f, f->conf.move_grace_ns);
+	assert_int_equal(fixture_served(f, 1), 12);
+}
+
 static struct cluster_saved_node sound_nodes[3];
 
 /* Two slots and a reserve, as they should be. */
@@ -250,7 +315,7 @@ static void state_that_contradicts_itself_is_refused_whole(void **state)
 		int err;
 
 		rows[i].spoil(&s);
-		err = cluster_restore(cl, &s, NS_PER_S, fx);
+		err = cluster_restore(cl, &s, NULL, NS_PER_S, fx);
 		if (err != rows[i].err)
 			fail_msg("%s: %d", rows[i].title, err);
 		assert_int_equal(cluster_node_count(cl), err ? 0 : 3);
@@ -273,6 +338,9 @@ int main(void)
 		restart(routes_that_were_moving_are_at_their_target),
 		restart(what_the_operator_did_outlives_a_restart),
 		restart(tags_go_on_where_they_were),
+		restart(kernel_newer_than_the_store_is_what_goes_on),
+		restart(without_a_store_the_kernel_tells_who_serves),
+		restart(handover_that_a_crash_broke_off_is_done_by_plan),
 		cmocka_unit_test(
 			state_that_contradicts_itself_is_refused_whole),
 	};

@@ -65,6 +65,7 @@ static void seat_node(struct table *t, unsigned seat, uint32_t tag, bool v4,
 	struct table_seat *s = &t->seat[seat];
 
 	*s = (struct table_seat){ .tag = tag };
+	snprintf(s->name, sizeof(s->name), "node-%u", tag);
 	if (v4)
 		s->addr[FAMILY_V4] = addr_v4((uint8_t[]){
 			198, 19, (uint8_t)(tag >> 8), (uint8_t)tag });
@@ -78,6 +79,7 @@ static void assert_same_seat(const struct table_seat *a,
 			     const struct table_seat *b)
 {
 	assert_int_equal(a->tag, b->tag);
+	assert_string_equal(a->name, b->name);
 	for (unsigned f = 0; f < FAMILIES; f++)
 		assert_true(addr_equal(&a->addr[f], &b->addr[f]));
 }

@@ -55,6 +55,7 @@ void fixture_fini(struct fixture *f)
 	free(f->model);
 	cluster_free(f->cl);
 	effects_free(f->fx);
+	table_put(f->carried);
 	free(f->tag);
 	free(f->held);
 	free(f->ends);
@@ -345,6 +346,12 @@ int fixture_order(struct fixture *f, enum event_type type, unsigned i)
 	return fixture_step(f, &ev);
 }
 
+static void carry_out_all(struct fixture *f)
+{
+	for (unsigned i = 0; i < effects_count(f->fx); i++)
+		fixture_carry_out(f, effects_at(f->fx, i));
+}
+
 void fixture_reconf(struct fixture *f, const struct cluster_conf *conf)
 {
 	int err;
@@ -353,19 +360,26 @@ void fixture_reconf(struct fixture *f, const struct cluster_conf *conf)
 	err = cluster_reconf(f->cl, conf, f->now, f->fx);
 	promise(f, !err, "reconf: %s", strerror(-err));
 	f->conf = *conf;
-	for (unsigned i = 0; i < effects_count(f->fx); i++)
-		fixture_carry_out(f, effects_at(f->fx, i));
+	carry_out_all(f);
 	fixture_check(f);
 }
 
-static void lose_everything(struct fixture *f)
+/* Holds are void when nobody renews them. */
+static void lose_process(struct fixture *f)
 {
 	for (unsigned i = 0; i < FIXTURE_AGENTS; i++)
 		if (f->agent[i].link)
 			fixture_cut(f, &f->agent[i]);
 	memset(f->held, 0, f->conf.routes + 1);
-	memset(f->tag, 0, (f->conf.routes + 1) * sizeof(*f->tag));
 	f->n_probes = 0;
+}
+
+static void lose_everything(struct fixture *f)
+{
+	lose_process(f);
+	memset(f->tag, 0, (f->conf.routes + 1) * sizeof(*f->tag));
+	table_put(f->carried);
+	f->carried = NULL;
 }
 
 void fixture_restart(struct fixture *f)
@@ -380,11 +394,32 @@ void fixture_restart(struct fixture *f)
 	f->cl = cluster_new(&f->conf, f->now);
 	effects_clear(f->fx);
 	lose_everything(f);
-	err = cluster_restore(f->cl, &saved, f->now, f->fx);
+	err = cluster_restore(f->cl, &saved, NULL, f->now, f->fx);
 	promise(f, !err, "restore: %s", strerror(-err));
-	for (unsigned i = 0; i < effects_count(f->fx); i++)
-		fixture_carry_out(f, effects_at(f->fx, i));
+	carry_out_all(f);
 	cluster_saved_fini(&saved);
+	fixture_check(f);
+}
+
+void fixture_recover(struct fixture *f, const struct cluster_saved *saved)
+{
+	struct cluster_saved none = { .routes = (uint16_t)f->conf.routes,
+				      .next_tag = 1 };
+	struct cluster_saved now = saved ? *saved : none;
+	int err;
+
+	fixture_say(f, "halod starts");
+	cluster_free(f->cl);
+	f->cl = cluster_new(&f->conf, f->now);
+	assert(f->cl);
+	effects_clear(f->fx);
+	lose_process(f);
+	memset(f->ends, 0, (f->conf.routes + 1) * sizeof(*f->ends));
+	if (!saved && !f->carried)
+		return;
+	err = cluster_restore(f->cl, &now, f->carried, f->now, f->fx);
+	promise(f, !err, "restore: %s", strerror(-err));
+	carry_out_all(f);
 	fixture_check(f);
 }
 

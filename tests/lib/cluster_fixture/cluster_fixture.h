@@ -44,7 +44,17 @@ struct fixture_agent {
 	struct route_bits leaving; /* what MOVING said it will lose */
 };
 
+/* Takes the place of the fixture's own agents, for a world with more to it. */
+struct fixture_hooks {
+	void (*send)(void *arg, uint64_t link, const struct message *m);
+	void (*close)(void *arg, uint64_t link);
+	void (*store)(void *arg);
+	void (*note)(void *arg, const struct note *n);
+	void *arg;
+};
+
 struct fixture {
+	const struct fixture_hooks *hooks; /* NULL: its own agents; borrowed */
 	struct cluster_conf conf;
 	struct cluster *cl;
 	struct effects *fx; /* of the last step */
@@ -55,6 +65,7 @@ struct fixture {
 	uint32_t probe[FIXTURE_AGENTS * 4];
 	unsigned n_probes;
 	/* the plane */
+	struct table *carried; /* the last one applied */
 	uint64_t version;
 	uint32_t *tag;	  /* by route */
 	bool *held;	  /* by route */
@@ -89,6 +100,9 @@ int fixture_order(struct fixture *f, enum event_type type, unsigned i);
 void fixture_reconf(struct fixture *f, const struct cluster_conf *conf);
 /* halod is gone and back: by save and restore. */
 void fixture_restart(struct fixture *f);
+/* A new life that finds what is stored (NULL: nothing) and, in the plane, the
+ * table that the former one left there. */
+void fixture_recover(struct fixture *f, const struct cluster_saved *saved);
 
 const struct node *fixture_node(const struct fixture *f, unsigned i);
 enum node_state fixture_state(const struct fixture *f, unsigned i);

@@ -211,6 +211,8 @@ static void carry_apply(struct fixture *f, const struct effect *e)
 	promise(f, t->version > f->version, "version %llu after %llu",
 		(unsigned long long)t->version, (unsigned long long)f->version);
 	f->version = t->version;
+	table_put(f->carried);
+	f->carried = table_get(e->table);
 	for (unsigned r = 1; r <= t->routes; r++) {
 		const struct table_seat *s = table_lookup(t, (uint16_t)r);
 		uint32_t was = f->tag[r], is = s ? s->tag : 0;
@@ -277,10 +279,16 @@ void fixture_carry_out(struct fixture *f, const struct effect *e)
 {
 	switch (e->type) {
 	case EFFECT_SEND:
-		carry_send(f, e);
+		if (f->hooks)
+			f->hooks->send(f->hooks->arg, e->link, &e->message);
+		else
+			carry_send(f, e);
 		break;
 	case EFFECT_CLOSE:
-		carry_close(f, e);
+		if (f->hooks)
+			f->hooks->close(f->hooks->arg, e->link);
+		else
+			carry_close(f, e);
 		break;
 	case EFFECT_HOLD:
 	case EFFECT_RELEASE:
@@ -296,9 +304,13 @@ void fixture_carry_out(struct fixture *f, const struct effect *e)
 		carry_probe(f, e);
 		break;
 	case EFFECT_STORE:
+		if (f->hooks)
+			f->hooks->store(f->hooks->arg);
 		break;
 	case EFFECT_NOTE:
 		carry_note(f, &e->note);
+		if (f->hooks)
+			f->hooks->note(f->hooks->arg, &e->note);
 		break;
 	}
 }
@@ -356,7 +368,7 @@ static void check_route(struct fixture *f, uint16_t r, bool served)
 			cluster_is_frozen(f->cl),
 		"route %u is held for nothing", r);
 	if (v.slot && v.node && v.node->slot != v.slot &&
-	    !cluster_is_frozen(f->cl))
+	    !cluster_is_frozen(f->cl) && !cluster_is_still(f->cl))
 		promise(f, v.to, "route %u is stuck with %s", r, v.node->name);
 }
 
