@@ -45,8 +45,10 @@ static struct endpoint client_of(const struct flow *f)
 
 static struct endpoint door_of(const struct engine *e, const struct flow *f)
 {
-	return (struct endpoint){ e->conf.vip[flow_family(f)],
-				  f->key.door_port };
+	const struct addr *vips =
+		f->service == SERVICE_GONE ? e->former_vip : e->conf.vip;
+
+	return (struct endpoint){ vips[flow_family(f)], f->key.door_port };
 }
 
 void answer_reset(struct engine *e, const struct flow *f, enum flow_end end)

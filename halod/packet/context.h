@@ -19,7 +19,7 @@
 
 /* One engine_end_flows() that is under way. */
 struct end_job {
-	uint32_t tag;
+	uint32_t tag; /* 0: of any, whose door is gone */
 	bool forced;
 	uint32_t cursor; /* flows before it are done */
 	struct route_bits routes;
@@ -35,6 +35,7 @@ struct engine {
 	struct engine_conf conf;
 	struct engine_sink sink;
 	struct table *table; /* NULL until the first; reference held */
+	struct addr former_vip[FAMILIES]; /* of flows whose door is gone */
 	struct flow_table *flows;
 	struct journal *journal;
 	struct held *held;     /* SYNs and datagrams of routes that wait */
@@ -89,6 +90,8 @@ static inline bool context_is_stale(const struct engine *e,
 {
 	const struct table_seat *seat;
 
+	if (f->service == SERVICE_GONE)
+		return true;
 	if (e->conf.services[f->service].keep)
 		return false;
 	seat = context_serving(e, f->route);

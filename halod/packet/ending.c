@@ -32,6 +32,14 @@ static void refuse(struct engine *e, struct flow *f, uint64_t now_ns)
 	flow_remove(e->flows, f);
 }
 
+/* There is no door to send its SYN to. */
+static void abandon(struct engine *e, struct flow *f, uint64_t now_ns)
+{
+	if (!refusal_pass(e, &f->key, now_ns))
+		answer_refuse(e, f);
+	flow_remove(e->flows, f);
+}
+
 static void replay(struct engine *e, struct flow *f, uint64_t now_ns)
 {
 	const struct table_seat *seat = context_serving(e, f->route);
@@ -61,7 +69,10 @@ void ending_flow(struct engine *e, struct flow *f, bool forced, uint64_t now_ns)
 	if (tcp && !forced && !f->was_reset)
 		answer_reset(e, f, FLOW_NODE);
 	if (f->state == FLOW_SYN_SENT) {
-		replay(e, f, now_ns);
+		if (f->service == SERVICE_GONE)
+			abandon(e, f, now_ns);
+		else
+			replay(e, f, now_ns);
 		return;
 	}
 	if (tcp && !f->was_reset)
@@ -72,6 +83,8 @@ void ending_flow(struct engine *e, struct flow *f, bool forced, uint64_t now_ns)
 static bool concerns(const struct engine *e, const struct end_job *job,
 		     const struct flow *f)
 {
+	if (f->service == SERVICE_GONE || !job->tag)
+		return f->service == SERVICE_GONE && !job->tag;
 	return f->tag == job->tag && route_bits_has(&job->routes, f->route) &&
 	       (job->forced || !e->conf.services[f->service].keep);
 }
@@ -141,6 +154,18 @@ void ending_queue(struct engine *e, uint32_t tag,
 		route_bits_add_set(&job->routes, routes);
 	else
 		route_bits_fill(&job->routes);
+}
+
+void ending_queue_gone(struct engine *e, uint64_t now_ns)
+{
+	struct end_job *job = find_job(e, 0, false);
+	unsigned all = UINT_MAX;
+
+	if (job)
+		run(e, job, &all, now_ns);
+	else
+		job = new_job(e, 0, false, now_ns);
+	job->cursor = 0;
 }
 
 bool ending_work(struct engine *e, unsigned budget, uint64_t now_ns)

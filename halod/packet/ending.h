@@ -18,6 +18,10 @@ void ending_flow(struct engine *e, struct flow *f, bool forced,
 void ending_queue(struct engine *e, uint32_t tag,
 		  const struct route_set *routes, bool forced, uint64_t now_ns);
 
+/* The same for flows whose door is gone, whoever's they are. Those of an
+ * earlier call are finished here and now. */
+void ending_queue_gone(struct engine *e, uint64_t now_ns);
+
 /* Looks at up to budget flows; true when no job is left. */
 bool ending_work(struct engine *e, unsigned budget, uint64_t now_ns);
 

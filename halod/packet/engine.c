@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <netinet/in.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "packet/context.h"
 #include "packet/ending.h"
@@ -125,6 +126,63 @@ void engine_set_relearn(struct engine *e, const struct route_set *routes)
 			route_bits_add(&e->relearn, routes->ids[i]);
 }
 
+/* As the flow's own key has it: its door's address is its family's. */
+static uint8_t service_of(const struct engine_conf *conf, const struct flow *f,
+			  const struct addr *former_vip)
+{
+	struct endpoint at = { former_vip[flow_family(f)], f->key.door_port };
+	struct engine_door door = engine_door(conf, &at, f->key.protocol);
+
+	return door.found && door.route == f->route ? (uint8_t)door.service
+						    : SERVICE_GONE;
+}
+
+static bool same_vips(const struct engine_conf *a, const struct engine_conf *b)
+{
+	return addr_equal(&a->vip[FAMILY_V4], &b->vip[FAMILY_V4]) &&
+	       addr_equal(&a->vip[FAMILY_V6], &b->vip[FAMILY_V6]);
+}
+
+/* All there were are there yet, in their place. */
+static bool only_adds(const struct engine_conf *from,
+		      const struct engine_conf *to)
+{
+	for (unsigned i = 0; i < from->n_services; i++)
+		if (i >= to->n_services ||
+		    from->services[i].listen != to->services[i].listen ||
+		    from->services[i].protocol != to->services[i].protocol)
+			return false;
+	return same_vips(from, to);
+}
+
+static void sort_flows(struct engine *e, const struct engine_conf *to,
+		       uint64_t now_ns)
+{
+	uint32_t span = flow_table_span(e->flows);
+
+	ending_queue_gone(e, now_ns); /* whose doors went before, first */
+	for (uint32_t i = 0; i < span; i++) {
+		struct flow *f = flow_at(e->flows, i);
+
+		if (f)
+			f->service = service_of(to, f, e->conf.vip);
+	}
+	memcpy(e->former_vip, e->conf.vip, sizeof(e->former_vip));
+}
+
+void engine_set_doors(struct engine *e, const struct engine_conf *conf,
+		      uint64_t now_ns)
+{
+	struct engine_conf to = e->conf;
+
+	memcpy(to.vip, conf->vip, sizeof(to.vip));
+	memcpy(to.services, conf->services, sizeof(to.services));
+	to.n_services = conf->n_services;
+	if (!only_adds(&e->conf, &to))
+		sort_flows(e, &to, now_ns);
+	e->conf = to;
+}
+
 static enum engine_reason reason_of(enum parse_error err)
 {
 	switch (err) {
@@ -241,7 +299,8 @@ const char *engine_reason_name(enum engine_reason reason)
 
 static bool matches(const struct flow_query *q, const struct flow *f)
 {
-	return (!q->route || q->route == f->route) &&
+	return f->service != SERVICE_GONE &&
+	       (!q->route || q->route == f->route) &&
 	       (!q->tag || q->tag == f->tag);
 }
 

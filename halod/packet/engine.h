@@ -139,6 +139,15 @@ void engine_set_table(struct engine *e, struct table *t);
  * Replaces the former set: an empty one ends the time of relearning. */
 void engine_set_relearn(struct engine *e, const struct route_set *routes);
 
+/*
+ * Other addresses and services from here on; all else of conf is not looked at.
+ * Flows of doors that lead to the same route as before go on; the others are
+ * ended in the background, both sides told: call engine_end_flows_more() until
+ * it is true.
+ */
+void engine_set_doors(struct engine *e, const struct engine_conf *conf,
+		      uint64_t now_ns);
+
 enum verdict engine_packet(struct engine *e, struct packet *p, uint64_t now_ns);
 
 /* SYNs (UDP: packets without a flow) to these routes wait. */

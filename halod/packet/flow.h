@@ -16,6 +16,9 @@
 
 #define FLOW_NONE UINT32_MAX
 
+/* Its door is gone: the flow is about to be ended. */
+#define SERVICE_GONE UINT8_MAX
+
 /* A flow's last_ns is renewed once it is this old, not with every packet. */
 #define FLOW_TOUCH_GRAIN_NS NS_PER_S
 
@@ -52,7 +55,7 @@ struct flow_sent {
 struct flow {
 	struct flow_key key;
 	uint16_t route;
-	uint8_t service; /* index in engine_conf.services */
+	uint8_t service; /* index in engine_conf.services, or SERVICE_GONE */
 	uint8_t state;	 /* enum flow_state */
 	bool was_reset;	 /* an exact RST passed: both ends know */
 	struct addr node;
