@@ -101,6 +101,33 @@ static void refuse(struct comparison *c, const struct change *change)
 		   change->name, change->was, change->is);
 }
 
+static bool hides_neighbours(const struct conf *c)
+{
+	for (unsigned i = 0; i < c->n_services; i++)
+		if (c->services[i].snat)
+			return true;
+	return false;
+}
+
+/* Which neighbours are hidden is in the plane's rules, and written once. */
+static void check_networks(const struct setting_source *src,
+			   const config_setting_t *root,
+			   const struct conf *from, const struct conf *to)
+{
+	const config_setting_t *at =
+		member_of(member_of(root, "agents"), "node-networks");
+
+	if ((!hides_neighbours(from) && !hides_neighbours(to)) ||
+	    (from->agents.n_networks == to->agents.n_networks &&
+	     !memcmp(from->agents.networks, to->agents.networks,
+		     from->agents.n_networks * sizeof(struct prefix))))
+		return;
+	diag_error(src->diags, at && at->file ? at->file : src->name,
+		   at ? at->line : 0,
+		   "agents.node-networks: cannot change while halod runs and a "
+		   "service has snat: restart halod");
+}
+
 void check_change(const struct setting_source *src,
 		  const config_setting_t *root, const struct conf *from,
 		  const struct conf *to)
@@ -108,6 +135,7 @@ void check_change(const struct setting_source *src,
 	struct comparison c = { .found = refuse, .src = src };
 
 	compare(&c, rule_root, "", root, from, to);
+	check_networks(src, root, from, to);
 }
 
 static void name(struct comparison *c, const struct change *change)

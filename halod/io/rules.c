@@ -40,35 +40,31 @@ static const struct family families[FAMILIES] = {
 	},
 };
 
-static const struct protocol {
-	uint8_t number; /* 0: either */
-	const char *name;
-} protocols[] = { { IPPROTO_TCP, "tcp" }, { IPPROTO_UDP, "udp" } };
-
-/* " { 8001-8024, 9001-9024 }" of one protocol, 0: of all; false: none. */
-static bool put_ports(FILE *f, const struct engine_conf *c, uint8_t protocol)
+static const char *protocol_name(const struct engine_service *s)
 {
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < c->n_services; i++) {
-		const struct engine_service *s = &c->services[i];
-
-		if (protocol && s->protocol != protocol)
-			continue;
-		fprintf(f, "%s%u-%u", n++ ? ", " : " { ", s->listen,
-			s->listen + c->routes - 1u);
-	}
-	if (n)
-		fputs(" }", f);
-	return n;
+	return s->protocol == IPPROTO_UDP ? "udp" : "tcp";
 }
 
-static bool serves(const struct engine_conf *c, uint8_t protocol)
+/* " 8001-8024". A range, not a set of several: Linux 6.18 makes a set's
+ * intervals visible a moment after the rules that came with it, and in between
+ * the host itself would answer clients by resets. */
+static void put_range(FILE *f, const struct engine_conf *c,
+		      const struct engine_service *s)
 {
-	for (unsigned i = 0; i < c->n_services; i++)
-		if (c->services[i].protocol == protocol)
-			return true;
-	return false;
+	fprintf(f, " %u", s->listen);
+	if (c->routes > 1)
+		fprintf(f, "-%u", s->listen + c->routes - 1u);
+}
+
+/* " { 8001-8024, 9001-9024 }": of all, where a moment does not matter. */
+static void put_ports(FILE *f, const struct engine_conf *c)
+{
+	fputs(" {", f);
+	for (unsigned i = 0; i < c->n_services; i++) {
+		fputs(i ? "," : "", f);
+		put_range(f, c, &c->services[i]);
+	}
+	fputs(" }", f);
 }
 
 static void put_sets(FILE *f, const struct family *fam)
@@ -123,17 +119,17 @@ static void put_from_clients(FILE *f, const struct engine_conf *c,
 	char to[ADDR_STRLEN];
 
 	addr_format(vip, to);
-	for (unsigned i = 0; i < ARRAY_SIZE(protocols); i++) {
-		if (!serves(c, protocols[i].number))
-			continue;
+	for (unsigned i = 0; i < c->n_services; i++) {
+		const struct engine_service *s = &c->services[i];
+
 		fprintf(f, "%s daddr %s %s dport", fam->ip, to,
-			protocols[i].name);
-		put_ports(f, c, protocols[i].number);
+			protocol_name(s));
+		put_range(f, c, s);
 		fprintf(f, " notrack goto from_client_%s\n", fam->ip);
 	}
 	fprintf(f, "%s daddr %s %s %s", fam->ip, to, fam->icmp_error,
 		fam->inner_src_port);
-	put_ports(f, c, 0);
+	put_ports(f, c);
 	fprintf(f, " notrack goto about_client_%s\n", fam->ip);
 	fprintf(f, "%s daddr %s %s %s notrack goto about_client_%s\n", fam->ip,
 		to, fam->icmp_error, fam->inner_is_odd, fam->ip);
@@ -145,12 +141,12 @@ static void put_from_nodes(FILE *f, const struct engine_conf *c,
 			   const struct family *fam, const char *unless,
 			   const char *then)
 {
-	for (unsigned i = 0; i < ARRAY_SIZE(protocols); i++) {
-		if (!serves(c, protocols[i].number))
-			continue;
+	for (unsigned i = 0; i < c->n_services; i++) {
+		const struct engine_service *s = &c->services[i];
+
 		fprintf(f, "%s saddr @%s %s sport", fam->ip, fam->set,
-			protocols[i].name);
-		put_ports(f, c, protocols[i].number);
+			protocol_name(s));
+		put_range(f, c, s);
 		fprintf(f, "%s %s\n", unless, then);
 	}
 	fprintf(f, "%s %s @%s%s %s\n", fam->icmp_error, fam->inner_dst,
@@ -208,6 +204,14 @@ static void put_postrouting(FILE *f, const struct rules_conf *c)
 	fputs("}\n", f);
 }
 
+/* All that names an address or a port. */
+static void put_doors(FILE *f, const struct rules_conf *c)
+{
+	put_prerouting(f, c);
+	put_output(f, c);
+	put_postrouting(f, c);
+}
+
 static void put_table(FILE *f, const struct rules_conf *c)
 {
 	fputs("table inet " RULES_TABLE " {\n", f);
@@ -217,13 +221,14 @@ static void put_table(FILE *f, const struct rules_conf *c)
 		put_worker(f, c, i);
 	for (unsigned i = 0; i < FAMILIES; i++)
 		put_choices(f, c, &families[i]);
-	put_prerouting(f, c);
-	put_output(f, c);
-	put_postrouting(f, c);
+	put_doors(f, c);
 	fputs("}\n", f);
 }
 
-static char *text_after(const char *first, const struct rules_conf *c)
+/* What write writes, on the heap; NULL: no memory. */
+static char *text_of(void (*write)(FILE *f, const char *first,
+				   const struct rules_conf *c),
+		     const char *first, const struct rules_conf *c)
 {
 	char *text = NULL;
 	size_t len;
@@ -232,11 +237,7 @@ static char *text_after(const char *first, const struct rules_conf *c)
 
 	if (!f)
 		return NULL;
-	fprintf(f,
-		"add table inet " RULES_TABLE "\n%s table inet " RULES_TABLE
-		"\n",
-		first);
-	put_table(f, c);
+	write(f, first, c);
 	failed = ferror(f);
 	if (fclose(f) || failed) {
 		free(text);
@@ -245,9 +246,44 @@ static char *text_after(const char *first, const struct rules_conf *c)
 	return text;
 }
 
+static void write_whole(FILE *f, const char *first, const struct rules_conf *c)
+{
+	fprintf(f,
+		"add table inet " RULES_TABLE "\n%s table inet " RULES_TABLE
+		"\n",
+		first);
+	put_table(f, c);
+}
+
+/* The workers' chains and what leads to them stay as they are. */
+static void write_doors(FILE *f, const char *first, const struct rules_conf *c)
+{
+	static const char *const chains[] = { "prerouting", "output",
+					      "postrouting" };
+
+	for (unsigned i = 0; i < ARRAY_SIZE(chains); i++)
+		fprintf(f, "%s chain inet " RULES_TABLE " %s\n", first,
+			chains[i]);
+	fputs("table inet " RULES_TABLE " {\n", f);
+	put_doors(f, c);
+	fputs("}\n", f);
+}
+
+static int run_text(char *take_text, char *err, unsigned err_size)
+{
+	int ret;
+
+	snprintf(err, err_size, "%s", strerror(ENOMEM));
+	if (!take_text)
+		return -ENOMEM;
+	ret = nft_text_run(take_text, err, err_size);
+	free(take_text);
+	return ret;
+}
+
 char *rules_text(const struct rules_conf *c)
 {
-	return text_after("flush", c);
+	return text_of(write_whole, "flush", c);
 }
 
 /* In a table of family ip: for that the kernel loads xt_NFQUEUE, which then
@@ -313,14 +349,7 @@ static int insert_xt_queues(const struct rules_conf *c, char *err,
 static int write_after(const char *first, const struct rules_conf *c, char *err,
 		       unsigned err_size)
 {
-	char *text = text_after(first, c);
-	int ret;
-
-	if (!text)
-		return -ENOMEM;
-	ret = nft_text_run(text, err, err_size);
-	free(text);
-	return ret;
+	return run_text(text_of(write_whole, first, c), err, err_size);
 }
 
 int rules_write(const struct rules_conf *c, char *err, unsigned err_size)
@@ -332,6 +361,11 @@ int rules_write(const struct rules_conf *c, char *err, unsigned err_size)
 	if (!ret && c->how == RULES_XT_QUEUE)
 		ret = insert_xt_queues(c, err, err_size);
 	return ret;
+}
+
+int rules_change_doors(const struct rules_conf *c, char *err, unsigned err_size)
+{
+	return run_text(text_of(write_doors, "flush", c), err, err_size);
 }
 
 int rules_remove(char *err, unsigned err_size)

@@ -43,6 +43,10 @@ int rules_probe(enum rules_queue *out, char *err, unsigned err_size);
 /* Replaces what a former life left. Nodes it knew stay known, so that none of
  * their packets slips through unseen while the new table is on its way. */
 int rules_write(const struct rules_conf *c, char *err, unsigned err_size);
+/* Other addresses and services than those written: one atomic step between two
+ * packets, in which no queue is without its rule; or nothing. */
+int rules_change_doors(const struct rules_conf *c, char *err,
+		       unsigned err_size);
 /* Nothing there is fine. */
 int rules_remove(char *err, unsigned err_size);
 /* What rules_write() would run, on the heap; NULL: no memory. */

@@ -78,6 +78,14 @@ struct plane_ops {
 	/* New connections to the routes wait, or wait no longer. On return it
 	 * is in force on every worker. */
 	int (*hold)(struct plane *p, const struct route_set *routes, bool on);
+	/* Other addresses, services and no-node-hold: the rest of conf is not
+	 * looked at. All at once or nothing, then -errno with a line in err. No
+	 * packet of a door that leads to the same route as before is lost or
+	 * goes elsewhere; holds stay in force, for new doors too. On return new
+	 * doors are served; flows of doors that are gone are ended in the
+	 * background. Blocks for milliseconds. */
+	int (*set_doors)(struct plane *p, const struct engine_conf *conf,
+			 char *err, unsigned err_size);
 	/* In the background; PLANE_FLOWS_ENDED tells. See engine_end_flows().
 	 */
 	int (*end_flows)(struct plane *p, uint32_t tag,

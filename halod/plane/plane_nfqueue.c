@@ -18,6 +18,7 @@
 #include "io/nfq.h"
 #include "io/nft_foreign.h"
 #include "io/rules.h"
+#include "plane/doors.h"
 #include "plane/ends.h"
 #include "plane/event_queue.h"
 #include "plane/known_nodes.h"
@@ -281,6 +282,34 @@ static int nfqueue_apply(struct plane *p, const struct table_diff *diff)
 	return err;
 }
 
+static void set_doors(struct worker *w, uint64_t now_ns, void *arg)
+{
+	worker_set_doors(w, arg, now_ns);
+}
+
+/* The rules first, for they can fail: a packet in between is at worst one of a
+ * door that is not there yet, or no longer. */
+static int nfqueue_set_doors(struct plane *p, const struct engine_conf *conf,
+			     char *err, unsigned err_size)
+{
+	struct engine_conf to = p->engine;
+	struct rules_conf rules = p->rules;
+	int ret;
+
+	doors_copy(&to, conf);
+	rules.engine = &to;
+	p->meddled |= has_drifted(p);
+	ret = rules_change_doors(&rules, err, err_size);
+	remember_written(p);
+	if (p->meddled)
+		event_queue_wake(&p->events);
+	if (ret)
+		return ret;
+	p->engine = to;
+	on_all_workers(p, set_doors, &p->engine);
+	return 0;
+}
+
 static void hold(struct worker *w, uint64_t now_ns, void *arg)
 {
 	engine_hold(worker_engine(w), arg);
@@ -466,6 +495,7 @@ const struct plane_ops plane_nfqueue = {
 	.adopt = nfqueue_adopt,
 	.apply = nfqueue_apply,
 	.hold = nfqueue_hold,
+	.set_doors = nfqueue_set_doors,
 	.end_flows = nfqueue_end_flows,
 	.flows = nfqueue_flows,
 	.stats = nfqueue_stats,

@@ -20,6 +20,7 @@
 #include "io/nfq.h"
 #include "io/nft_text.h"
 #include "plane/event_queue.h"
+#include "plane/plane_nft_doors.h"
 #include "plane/plane_nft_ends.h"
 #include "plane/plane_nft_gate.h"
 #include "plane/plane_nft_syns.h"
@@ -32,6 +33,7 @@ struct plane {
 	struct engine_conf engine;
 	struct plane_nft_tag tag;
 	struct prefix *networks; /* the table's, of which it is written */
+	struct doors doors; /* the same, for the threads */
 	struct plane_nft_table table;
 	struct plane_nft_gate *gate;
 	struct plane_nft_syns *syns;
@@ -65,7 +67,7 @@ static int start_gate(struct plane *p, const struct plane_conf *conf, char *err,
 		      unsigned err_size)
 {
 	struct plane_nft_gate_conf gate = {
-		.engine = &p->engine,
+		.doors = &p->doors,
 		.queue = conf->queue,
 		.queue_len = conf->queue_len,
 		.realtime = conf->realtime,
@@ -85,7 +87,7 @@ static int start_gate(struct plane *p, const struct plane_conf *conf, char *err,
 static int start_ends(struct plane *p, const struct plane_conf *conf, char *err,
 		      unsigned err_size)
 {
-	struct plane_nft_ends_conf ends = { .engine = &p->engine,
+	struct plane_nft_ends_conf ends = { .doors = &p->doors,
 					    .tag = p->tag,
 					    .mark = MADE_MARK,
 					    .replay = REPLAY_MARK,
@@ -210,6 +212,7 @@ static int nft_open(struct plane **out, const struct plane_conf *conf,
 	}
 	p->engine = conf->engine;
 	p->tag = plane_nft_tag_at(conf->ct_mark_mask);
+	doors_init(&p->doors, &p->engine);
 	ret = copy_networks(p, conf);
 	if (ret) {
 		snprintf(err, err_size, "%s", strerror(-ret));
@@ -246,6 +249,7 @@ err_threads:
 err_networks:
 	free(p->networks);
 err_free:
+	doors_fini(&p->doors);
 	free(p);
 	return ret;
 }
@@ -268,6 +272,32 @@ static int nft_hold(struct plane *p, const struct route_set *routes, bool on)
 	if (!on || err)
 		plane_nft_gate_hold(p->gate, routes, false);
 	return err;
+}
+
+/* The gate knows new doors before the kernel sends their packets there. */
+static int nft_set_doors(struct plane *p, const struct engine_conf *conf,
+			 char *err, unsigned err_size)
+{
+	struct engine_conf former = p->engine, to = p->engine;
+	int ret;
+
+	doors_copy(&to, conf);
+	doors_set(&p->doors, &to);
+	ret = plane_nft_doors_change(&p->table, &to, err, err_size);
+	if (ret) {
+		doors_set(&p->doors, &former);
+		return ret;
+	}
+	p->engine = to;
+	nft_text_disown(p->anchor); /* it names doors, too */
+	p->anchor = NULL;
+	open_anchor(p);
+	plane_nft_doors_tidy(&p->table, &former);
+	plane_nft_gate_forget_drift(p->gate);
+	if (plane_nft_ends_ask_gone(p->ends, &former))
+		log_warn("flows of former doors not ended",
+			 "error=\"out of memory\"");
+	return 0;
 }
 
 static int nft_end_flows(struct plane *p, uint32_t tag,
@@ -467,6 +497,7 @@ static void nft_close(struct plane *p, bool flush)
 	conntrack_close(p->ct);
 	event_queue_fini(&p->events);
 	free(p->networks);
+	doors_fini(&p->doors);
 	free(p);
 }
 
@@ -476,6 +507,7 @@ const struct plane_ops plane_nft = {
 	.adopt = nft_adopt,
 	.apply = nft_apply,
 	.hold = nft_hold,
+	.set_doors = nft_set_doors,
 	.end_flows = nft_end_flows,
 	.flows = nft_flows,
 	.stats = nft_stats,

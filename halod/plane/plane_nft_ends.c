@@ -42,6 +42,7 @@ struct job {
 	uint32_t tag;
 	bool forced, all_routes;
 	struct route_bits routes;
+	struct engine_conf *former; /* doors that may be gone; NULL: by tag */
 	uint64_t ended;
 	struct flows told; /* to be told again */
 };
@@ -55,7 +56,7 @@ struct plane_nft_ends {
 
 	/* the thread's alone */
 	bool realtime;
-	const struct engine_conf *engine;
+	struct doors *doors;
 	struct plane_nft_tag tag;
 	struct event_queue *events;
 	struct plane_nft_syns *syns;
@@ -87,6 +88,7 @@ static int flows_add(struct flows *f, const struct conntrack_entry *e)
 static void free_job(struct job *j)
 {
 	free(j->told.entries);
+	free(j->former);
 	free(j);
 }
 
@@ -94,10 +96,17 @@ static void free_job(struct job *j)
 static bool concerns(const struct plane_nft_ends *e, const struct job *j,
 		     const struct conntrack_entry *c)
 {
-	struct engine_door door = engine_door(e->engine, &c->door, c->protocol);
+	bool keep;
+	struct engine_door door = doors_find(e->doors, &c->door, c->protocol,
+					     &keep),
+			   former;
 
-	if (!door.found ||
-	    (!j->forced && e->engine->services[door.service].keep))
+	if (j->former) {
+		former = engine_door(j->former, &c->door, c->protocol);
+		return c->mark & e->tag.mask && former.found &&
+		       (!door.found || door.route != former.route);
+	}
+	if (!door.found || (!j->forced && keep))
 		return false;
 	return j->all_routes || route_bits_has(&j->routes, door.route);
 }
@@ -288,7 +297,7 @@ static int end_newest(struct plane_nft_ends *e, struct ending *in)
 static int end_all(struct plane_nft_ends *e, struct ending *in)
 {
 	struct conntrack_mark tag = { in->job->tag << e->tag.shift,
-				      e->tag.mask };
+				      in->job->former ? 0 : e->tag.mask };
 	int err = conntrack_list(e->ct, &tag, end_one, in);
 
 	if (!err && !in->err)
@@ -453,7 +462,7 @@ int plane_nft_ends_new(struct plane_nft_ends **out,
 
 	if (!e)
 		return -ENOMEM;
-	e->engine = conf->engine;
+	e->doors = conf->doors;
 	e->tag = conf->tag;
 	e->realtime = conf->realtime;
 	e->events = events;
@@ -514,6 +523,14 @@ void plane_nft_ends_use(struct plane_nft_ends *e, struct ct_seq *seq)
 	e->seq = seq;
 }
 
+static void hand_over(struct plane_nft_ends *e, struct job *j)
+{
+	pthread_mutex_lock(&e->lock);
+	append(e, j);
+	pthread_cond_signal(&e->asked);
+	pthread_mutex_unlock(&e->lock);
+}
+
 int plane_nft_ends_ask(struct plane_nft_ends *e, uint32_t tag,
 		       const struct route_set *routes, bool forced)
 {
@@ -525,10 +542,24 @@ int plane_nft_ends_ask(struct plane_nft_ends *e, uint32_t tag,
 	j->forced = forced;
 	j->all_routes = !routes->count;
 	route_bits_add_set(&j->routes, routes);
-	pthread_mutex_lock(&e->lock);
-	append(e, j);
-	pthread_cond_signal(&e->asked);
-	pthread_mutex_unlock(&e->lock);
+	hand_over(e, j);
+	return 0;
+}
+
+int plane_nft_ends_ask_gone(struct plane_nft_ends *e,
+			    const struct engine_conf *former)
+{
+	struct job *j = calloc(1, sizeof(*j));
+
+	if (!j)
+		return -ENOMEM;
+	j->former = malloc(sizeof(*j->former));
+	if (!j->former) {
+		free(j);
+		return -ENOMEM;
+	}
+	*j->former = *former;
+	hand_over(e, j);
 	return 0;
 }
 

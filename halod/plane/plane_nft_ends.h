@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "io/ct_seq.h"
+#include "plane/doors.h"
 #include "plane/event_queue.h"
 #include "plane/plane.h"
 #include "plane/plane_nft_seat.h"
@@ -19,7 +20,7 @@
 struct plane_nft_ends;
 
 struct plane_nft_ends_conf {
-	const struct engine_conf *engine; /* borrowed */
+	struct doors *doors; /* borrowed */
 	struct plane_nft_tag tag;
 	uint32_t mark;	 /* of packets that are not tracked */
 	uint32_t replay; /* of SYNs that are sent again */
@@ -44,6 +45,10 @@ void plane_nft_ends_free(struct plane_nft_ends *e);
  * routes. -ENOMEM. */
 int plane_nft_ends_ask(struct plane_nft_ends *e, uint32_t tag,
 		       const struct route_set *routes, bool forced);
+
+/* The same for flows of doors that were there in former and are no more. */
+int plane_nft_ends_ask_gone(struct plane_nft_ends *e,
+			    const struct engine_conf *former);
 
 void plane_nft_ends_stats(const struct plane_nft_ends *e,
 			  struct plane_nft_ends_stats *out);

@@ -34,7 +34,7 @@ struct plane_nft_gate {
 	int wake_fd;
 	struct event_queue *events;
 	struct plane_nft_syns *syns;
-	const struct engine_conf *engine;
+	struct doors *doors;
 
 	bool stop, unowned;
 	uint64_t drift_ns; /* another was seen to change our table; 0 */
@@ -143,9 +143,9 @@ static void judge(struct plane_nft_gate *g, const struct nfq_packet *in,
 	if (!parse_packet(in->data, in->len, &at)) {
 		if (take_refusal(g, in, &at, now_ns))
 			return;
-		door = engine_door(g->engine,
-				   &(struct endpoint){ at.dst, at.dst_port },
-				   at.protocol);
+		door = doors_find(g->doors,
+				  &(struct endpoint){ at.dst, at.dst_port },
+				  at.protocol, NULL);
 	}
 	if (door.found && waits(g, door.route))
 		hold(g, in, &at, door.route, now_ns);
@@ -198,7 +198,7 @@ static void refuse(struct plane_nft_gate *g, const struct held_packet *w)
  * UINT64_MAX: none waits. */
 static uint64_t refuse_overdue(struct plane_nft_gate *g, uint64_t now_ns)
 {
-	uint64_t limit_ns = g->engine->no_node_hold_ns;
+	uint64_t limit_ns = doors_no_node_hold_ns(g->doors);
 	struct held_packet *w;
 
 	while ((w = held_next(g->held, NULL)) &&
@@ -327,7 +327,7 @@ static void *work(void *arg)
 static int open_all(struct plane_nft_gate *g,
 		    const struct plane_nft_gate_conf *conf)
 {
-	struct plane_nft_refusals_conf refusals = { .engine = conf->engine,
+	struct plane_nft_refusals_conf refusals = { .doors = conf->doors,
 						    .events = g->events,
 						    .syns = g->syns,
 						    .replay = conf->replay };
@@ -380,12 +380,12 @@ int plane_nft_gate_new(struct plane_nft_gate **out,
 
 	if (!g)
 		return err;
-	g->engine = conf->engine;
+	g->doors = conf->doors;
 	g->events = events;
 	g->syns = syns;
 	g->realtime = conf->realtime;
 	pthread_mutex_init(&g->lock, NULL);
-	g->held = held_new(conf->engine->held_max, conf->engine->seed);
+	g->held = held_new(conf->doors->conf.held_max, conf->doors->conf.seed);
 	if (!g->held)
 		goto err_free;
 	g->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);

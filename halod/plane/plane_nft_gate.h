@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "plane/doors.h"
 #include "plane/event_queue.h"
 #include "plane/plane.h"
 #include "plane/plane_nft_refusals.h"
@@ -21,7 +22,7 @@
 struct plane_nft_gate;
 
 struct plane_nft_gate_conf {
-	const struct engine_conf *engine; /* borrowed */
+	struct doors *doors; /* borrowed */
 	uint16_t queue;
 	unsigned queue_len;
 	bool realtime;

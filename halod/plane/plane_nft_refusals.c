@@ -38,7 +38,7 @@ int plane_nft_refusals_new(struct plane_nft_refusals **out,
 	if (!r)
 		return err;
 	r->conf = *conf;
-	r->held = held_new(WAITING_MAX, conf->engine->seed);
+	r->held = held_new(WAITING_MAX, conf->doors->conf.seed);
 	if (!r->held)
 		goto err_free;
 	err = rawsock_init(&r->replay, conf->replay);
@@ -123,10 +123,10 @@ static bool changes_more(const struct engine_conf *c)
 
 /* The SYN knows what was changed on its way, else the packet itself says it:
  * the port is kept on the node. */
-static void find_syn(struct plane_nft_refusals *r, const struct parsed *p,
-		     struct flow_key *out)
+static void find_syn(struct plane_nft_refusals *r, const struct engine_conf *c,
+		     const struct parsed *p, struct flow_key *out)
 {
-	if (changes_more(r->conf.engine)) {
+	if (changes_more(c)) {
 		plane_nft_syns_drain(r->conf.syns);
 		if (plane_nft_syns_find_seq(r->conf.syns, p->ack - 1, out))
 			return;
@@ -141,18 +141,19 @@ static struct refused what_is_refused(struct plane_nft_refusals *r,
 				      const struct parsed *p,
 				      const struct table *now)
 {
-	const struct engine_conf *c = r->conf.engine;
 	struct refused what = { 0 };
-	struct endpoint door = { c->vip[p->family], 0 };
+	struct endpoint door = { 0 };
 	struct engine_door at;
+	struct engine_conf c;
 
 	if (!is_refusal(p))
 		return what;
-	find_syn(r, p, &what.key);
-	door.port = what.key.door_port;
-	at = engine_door(c, &door, IPPROTO_TCP);
-	if (!at.found || (c->nat[at.service].node_port &&
-			  c->nat[at.service].node_port != p->src_port))
+	doors_read(r->conf.doors, &c);
+	find_syn(r, &c, p, &what.key);
+	door = (struct endpoint){ c.vip[p->family], what.key.door_port };
+	at = engine_door(&c, &door, IPPROTO_TCP);
+	if (!at.found || (c.nat[at.service].node_port &&
+			  c.nat[at.service].node_port != p->src_port))
 		return what;
 	what.route = at.route;
 	what.tag = tag_of(now, at.route, p);

@@ -13,6 +13,7 @@
 
 #include "io/nfq.h"
 #include "packet/parse.h"
+#include "plane/doors.h"
 #include "plane/event_queue.h"
 #include "plane/plane.h"
 #include "plane/plane_nft_syns.h"
@@ -21,7 +22,7 @@ struct plane_nft_refusals;
 
 /* All borrowed. Verdicts go to the queue, which the caller flushes. */
 struct plane_nft_refusals_conf {
-	const struct engine_conf *engine;
+	struct doors *doors;
 	struct nfq *nfq;
 	struct event_queue *events; /* PLANE_REFUSED */
 	struct plane_nft_syns *syns;

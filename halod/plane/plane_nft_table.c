@@ -24,28 +24,32 @@ static const struct family {
 	[FAMILY_V6] = { "doors6", "hold6", "address6", "nodes6", "former6" },
 };
 
-/* A door as the maps have it: protocol, address, port, each padded to 4. */
-struct door_key {
-	uint8_t bytes[4 + 16 + 4];
-	uint32_t len;
-};
-
-static struct door_key door_key(uint8_t protocol, const struct addr *vip,
-				uint16_t port)
+struct plane_nft_door plane_nft_door(uint8_t protocol, const struct addr *vip,
+				     uint16_t port)
 {
 	size_t len = addr_len(vip);
-	struct door_key k = { .bytes = { protocol },
-			      .len = (uint32_t)(4 + len + 4) };
+	struct plane_nft_door d = { .key = { protocol },
+				    .len = (uint32_t)(4 + len + 4) };
 
-	memcpy(k.bytes + 4, vip->bytes, len);
-	k.bytes[4 + len] = (uint8_t)(port >> 8);
-	k.bytes[4 + len + 1] = (uint8_t)port;
-	return k;
+	memcpy(d.key + 4, vip->bytes, len);
+	d.key[4 + len] = (uint8_t)(port >> 8);
+	d.key[4 + len + 1] = (uint8_t)port;
+	return d;
+}
+
+const char *plane_nft_door_map(unsigned family)
+{
+	return families[family].doors;
+}
+
+const char *plane_nft_door_holds(unsigned family)
+{
+	return families[family].hold;
 }
 
 /* Calls fn for each door of the route. */
 typedef void (*door_fn)(struct plane_nft_table *t, unsigned family,
-			const struct door_key *key, void *arg);
+			const struct plane_nft_door *door, void *arg);
 static void for_each_door(struct plane_nft_table *t, uint16_t route,
 			  unsigned family, door_fn fn, void *arg)
 {
@@ -53,11 +57,11 @@ static void for_each_door(struct plane_nft_table *t, uint16_t route,
 
 	for (unsigned i = 0; i < c->n_services; i++) {
 		const struct engine_service *s = &c->services[i];
-		struct door_key key =
-			door_key(s->protocol, &c->vip[family],
-				 (uint16_t)(s->listen + route - 1));
+		struct plane_nft_door door =
+			plane_nft_door(s->protocol, &c->vip[family],
+				       (uint16_t)(s->listen + route - 1));
 
-		fn(t, family, &key, arg);
+		fn(t, family, &door, arg);
 	}
 }
 
@@ -67,35 +71,35 @@ static bool has_family(const struct plane_nft_table *t, unsigned family)
 }
 
 static void remove_door(struct plane_nft_table *t, unsigned family,
-			const struct door_key *key, void *arg)
+			const struct plane_nft_door *door, void *arg)
 {
-	struct nft_element e = { .key = key->bytes, .key_len = key->len };
+	struct nft_element e = { .key = door->key, .key_len = door->len };
 
 	nft_txn_remove(&t->txn, families[family].doors, &e);
 }
 
 static void add_door(struct plane_nft_table *t, unsigned family,
-		     const struct door_key *key, void *arg)
+		     const struct plane_nft_door *door, void *arg)
 {
-	struct nft_element e = { .key = key->bytes,
-				 .key_len = key->len,
+	struct nft_element e = { .key = door->key,
+				 .key_len = door->len,
 				 .jump = arg };
 
 	nft_txn_add(&t->txn, families[family].doors, &e);
 }
 
 static void add_hold(struct plane_nft_table *t, unsigned family,
-		     const struct door_key *key, void *arg)
+		     const struct plane_nft_door *door, void *arg)
 {
-	struct nft_element e = { .key = key->bytes, .key_len = key->len };
+	struct nft_element e = { .key = door->key, .key_len = door->len };
 
 	nft_txn_add(&t->txn, families[family].hold, &e);
 }
 
 static void remove_hold(struct plane_nft_table *t, unsigned family,
-			const struct door_key *key, void *arg)
+			const struct plane_nft_door *door, void *arg)
 {
-	struct nft_element e = { .key = key->bytes, .key_len = key->len };
+	struct nft_element e = { .key = door->key, .key_len = door->len };
 
 	nft_txn_remove(&t->txn, families[family].hold, &e);
 }

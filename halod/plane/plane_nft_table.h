@@ -21,6 +21,17 @@
 /* Holds are void when nobody has renewed them for so long. */
 #define PLANE_NFT_ALIVE_MS 1000
 
+/* A door as the maps have it: protocol, address, port, each padded to 4. */
+struct plane_nft_door {
+	uint8_t key[4 + 16 + 4];
+	uint32_t len;
+};
+struct plane_nft_door plane_nft_door(uint8_t protocol, const struct addr *vip,
+				     uint16_t port);
+/* What leads from doors to seats, and what holds them. */
+const char *plane_nft_door_map(unsigned family);
+const char *plane_nft_door_holds(unsigned family);
+
 struct plane_nft_table {
 	struct plane_nft_conf conf;
 	struct nft_txn txn;

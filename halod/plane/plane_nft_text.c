@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/units.h"
 
@@ -28,26 +29,9 @@ static const struct family {
 	[FAMILY_V6] = { "ip6", "6", "ipv6_addr", "goto door6" },
 };
 
-static const struct protocol {
-	uint8_t number;
-	const char *name;
-} protocols[] = { { IPPROTO_TCP, "tcp" }, { IPPROTO_UDP, "udp" } };
-
-/* " { 8001-8024, 9001-9024 }" */
-static void put_ports(FILE *f, const struct engine_conf *c, uint8_t protocol)
+static const char *protocol_name(const struct engine_service *s)
 {
-	const char *before = " { ";
-
-	for (unsigned i = 0; i < c->n_services; i++) {
-		const struct engine_service *s = &c->services[i];
-
-		if (s->protocol != protocol)
-			continue;
-		fprintf(f, "%s%u-%u", before, s->listen,
-			s->listen + c->routes - 1u);
-		before = ", ";
-	}
-	fputs(" }", f);
+	return s->protocol == IPPROTO_UDP ? "udp" : "tcp";
 }
 
 /* The service's port on the node is one that another has there. */
@@ -68,34 +52,23 @@ static bool is_covered(const struct engine_conf *c, unsigned i)
 	return false;
 }
 
-/* The same as nodes have them, each once. */
-static void put_node_ports(FILE *f, const struct engine_conf *c,
-			   uint8_t protocol)
+/* " 8001-8024". A range, not a set of several: Linux 6.18 makes a set's
+ * intervals visible a moment after the rules that came with it. */
+static void put_ports(FILE *f, const struct engine_conf *c,
+		      const struct engine_service *s)
 {
-	const char *before = " { ";
-
-	for (unsigned i = 0; i < c->n_services; i++) {
-		unsigned first = c->services[i].listen;
-
-		if (c->services[i].protocol != protocol ||
-		    (c->nat[i].node_port && is_covered(c, i)))
-			continue;
-		if (c->nat[i].node_port)
-			fprintf(f, "%s%u", before, c->nat[i].node_port);
-		else
-			fprintf(f, "%s%u-%u", before, first,
-				first + c->routes - 1u);
-		before = ", ";
-	}
-	fputs(" }", f);
+	fprintf(f, " %u", s->listen);
+	if (c->routes > 1)
+		fprintf(f, "-%u", s->listen + c->routes - 1u);
 }
 
-static bool serves(const struct engine_conf *c, uint8_t protocol)
+/* For as many services as may come, of ports that do not overlap. */
+static unsigned room_for_doors(const struct engine_conf *c)
 {
-	for (unsigned i = 0; i < c->n_services; i++)
-		if (c->services[i].protocol == protocol)
-			return true;
-	return false;
+	unsigned all = c->routes * SERVICES_MAX;
+	unsigned ports = 65535 * 2; /* of TCP and UDP */
+
+	return all < ports ? all : ports;
 }
 
 /* Sized for all doors: a table that grows while it is filled took ten times as
@@ -103,7 +76,7 @@ static bool serves(const struct engine_conf *c, uint8_t protocol)
 static void put_sets(FILE *f, const struct engine_conf *c,
 		     const struct family *fam)
 {
-	unsigned doors = c->routes * c->n_services;
+	unsigned doors = room_for_doors(c);
 	const char *d = fam->digit, *type = fam->type;
 
 	fprintf(f,
@@ -141,7 +114,7 @@ static void put_door(FILE *f, const struct plane_nft_conf *c,
 		fam->ip, fam->digit);
 }
 
-/* "ip daddr VIP tcp dport { … } THEN" for each protocol */
+/* "ip daddr VIP tcp dport … THEN" for each service */
 static void put_to_doors(FILE *f, const struct engine_conf *c, unsigned family,
 			 const char *then)
 {
@@ -150,12 +123,12 @@ static void put_to_doors(FILE *f, const struct engine_conf *c, unsigned family,
 	if (!addr_is_set(&c->vip[family]))
 		return;
 	addr_format(&c->vip[family], to);
-	for (unsigned i = 0; i < ARRAY_SIZE(protocols); i++) {
-		if (!serves(c, protocols[i].number))
-			continue;
+	for (unsigned i = 0; i < c->n_services; i++) {
+		const struct engine_service *s = &c->services[i];
+
 		fprintf(f, "%s daddr %s %s dport", families[family].ip, to,
-			protocols[i].name);
-		put_ports(f, c, protocols[i].number);
+			protocol_name(s));
+		put_ports(f, c, s);
 		fprintf(f, " %s\n", then);
 	}
 }
@@ -163,13 +136,22 @@ static void put_to_doors(FILE *f, const struct engine_conf *c, unsigned family,
 static void put_from_nodes(FILE *f, const struct engine_conf *c,
 			   const struct family *fam, const char *set)
 {
-	if (!serves(c, IPPROTO_TCP))
-		return;
-	fprintf(f, "%s saddr @%s%s tcp sport", fam->ip, set, fam->digit);
-	put_node_ports(f, c, IPPROTO_TCP);
-	fputs(" fib daddr type != local"
-	      " tcp flags & (fin|syn|rst|ack) != syn goto flowless\n",
-	      f);
+	for (unsigned i = 0; i < c->n_services; i++) {
+		const struct engine_service *s = &c->services[i];
+
+		if (s->protocol != IPPROTO_TCP ||
+		    (c->nat[i].node_port && is_covered(c, i)))
+			continue;
+		fprintf(f, "%s saddr @%s%s tcp sport", fam->ip, set,
+			fam->digit);
+		if (c->nat[i].node_port)
+			fprintf(f, " %u", c->nat[i].node_port);
+		else
+			put_ports(f, c, s);
+		fputs(" fib daddr type != local"
+		      " tcp flags & (fin|syn|rst|ack) != syn goto flowless\n",
+		      f);
+	}
 }
 
 static void put_guard(FILE *f, const struct plane_nft_conf *c, const char *name,
@@ -192,11 +174,6 @@ static void put_guard(FILE *f, const struct plane_nft_conf *c, const char *name,
 	fputs("}\n", f);
 }
 
-static const char *name_of(uint8_t protocol)
-{
-	return protocols[protocol == IPPROTO_UDP].name;
-}
-
 /* The services' doors in their order: a rule each where the port changes. */
 static void put_changed_ports(FILE *f, const struct engine_conf *c,
 			      unsigned family, const char *dnat)
@@ -209,7 +186,7 @@ static void put_changed_ports(FILE *f, const struct engine_conf *c,
 
 		if (c->nat[i].node_port)
 			fprintf(f, "%s daddr %s %s dport %u-%u %s : %u\n",
-				families[family].ip, to, name_of(s->protocol),
+				families[family].ip, to, protocol_name(s),
 				s->listen, s->listen + c->routes - 1u, dnat,
 				c->nat[i].node_port);
 	}
@@ -284,7 +261,7 @@ static void put_hidden(FILE *f, const struct engine_conf *c, unsigned family)
 				"meta l4proto %s ct original %s daddr %s"
 				" ct original proto-dst %u-%u"
 				" %s saddr @neighbours%s masquerade\n",
-				name_of(s->protocol), fam->ip, door, s->listen,
+				protocol_name(s), fam->ip, door, s->listen,
 				s->listen + c->routes - 1u, fam->ip,
 				fam->digit);
 	}
@@ -353,20 +330,15 @@ static void put_fixed(FILE *f, const struct plane_nft_conf *c)
 		c->mark);
 }
 
-static void put_table(FILE *f, const struct plane_nft_conf *c)
+/* All that names an address or a port; put_flushes() names these chains. */
+static void put_chains(FILE *f, const struct plane_nft_conf *c)
 {
-	fputs("table inet " PLANE_NFT_TABLE " {\n", f);
-	for (unsigned i = 0; i < FAMILIES; i++)
-		put_sets(f, c->engine, &families[i]);
-	put_fixed(f, c);
 	for (unsigned i = 0; i < FAMILIES; i++)
 		put_door(f, c, &families[i]);
 	put_guard(f, c, "arrive", "prerouting", true);
 	put_guard(f, c, "depart", "output", false);
 	put_nat(f, c, "nat_in", "prerouting");
 	put_nat(f, c, "nat_out", "output");
-	put_hide(f, c);
-	fputs("}\n", f);
 }
 
 /* The first NAT chain of a namespace brings NAT itself, the last takes it
@@ -385,6 +357,39 @@ static void put_anchor(FILE *f, const struct engine_conf *c)
 	fputs("}\n}\n", f);
 }
 
+static void put_flushes(FILE *f)
+{
+	static const char *const chains[] = { "door4",	"door6",  "arrive",
+					      "depart", "nat_in", "nat_out" };
+
+	for (unsigned i = 0; i < ARRAY_SIZE(chains); i++)
+		fprintf(f, "flush chain inet " PLANE_NFT_TABLE " %s\n",
+			chains[i]);
+	fputs("flush set inet " PLANE_NFT_TABLE " layout\n", f);
+}
+
+static void put_table(FILE *f, const struct plane_nft_conf *c)
+{
+	fputs("table inet " PLANE_NFT_TABLE " {\n", f);
+	for (unsigned i = 0; i < FAMILIES; i++)
+		put_sets(f, c->engine, &families[i]);
+	put_fixed(f, c);
+	put_chains(f, c);
+	put_hide(f, c);
+	fputs("}\n", f);
+}
+
+static void put_change(FILE *f, const struct plane_nft_conf *c, uint32_t layout)
+{
+	put_flushes(f);
+	fputs("table inet " PLANE_NFT_TABLE " {\n", f);
+	put_chains(f, c);
+	fprintf(f,
+		"}\nadd element inet " PLANE_NFT_TABLE " layout"
+		" { 0x%08x . 0x%08x }\n",
+		layout, c->tag.mask);
+}
+
 static uint32_t fingerprint(const char *text)
 {
 	uint32_t h = 2166136261u; /* FNV-1a */
@@ -392,6 +397,55 @@ static uint32_t fingerprint(const char *text)
 	while (*text)
 		h = (h ^ (uint8_t)*text++) * 16777619u;
 	return h;
+}
+
+char *plane_nft_text_doors(const struct plane_nft_conf *c, uint32_t *layout)
+{
+	char *text = plane_nft_text(c, layout);
+	size_t len;
+	FILE *f;
+	bool failed;
+
+	free(text);
+	if (!text)
+		return NULL;
+	f = open_memstream(&text, &len);
+	if (!f)
+		return NULL;
+	put_change(f, c, *layout);
+	failed = ferror(f);
+	if (fclose(f) || failed) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}
+
+/* NULL: no memory. */
+static char *hide_text(const struct plane_nft_conf *c)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+
+	if (!f)
+		return NULL;
+	put_hide(f, c);
+	if (!fclose(f))
+		return text;
+	free(text);
+	return NULL;
+}
+
+bool plane_nft_text_hides_alike(const struct plane_nft_conf *a,
+				const struct plane_nft_conf *b)
+{
+	char *one = hide_text(a), *other = hide_text(b);
+	bool same = one && other && !strcmp(one, other);
+
+	free(one);
+	free(other);
+	return same;
 }
 
 char *plane_nft_text(const struct plane_nft_conf *c, uint32_t *layout)

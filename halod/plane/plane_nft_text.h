@@ -33,6 +33,13 @@ struct plane_nft_conf {
 /* Replaces a table of that name, in one step; on the heap. *layout tells
  * tables of different text apart. NULL: no memory. */
 char *plane_nft_text(const struct plane_nft_conf *c, uint32_t *layout);
+/* Makes a table of other addresses and services that of c, in one step: rules
+ * and layout, no element. The same ownership. */
+char *plane_nft_text_doors(const struct plane_nft_conf *c, uint32_t *layout);
+/* Neighbours of nodes are hidden by the same rules, which the above does not
+ * change. */
+bool plane_nft_text_hides_alike(const struct plane_nft_conf *a,
+				const struct plane_nft_conf *b);
 
 /* What is to stand while somebody has deleted that table: NAT goes on for the
  * flows that there are, and newcomers are not refused by the gateway itself. A

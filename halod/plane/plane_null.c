@@ -12,7 +12,7 @@
 struct plane {
 	uint16_t routes;
 	struct table *table; /* the last one applied */
-	uint64_t applied, ended;
+	uint64_t applied, ended, doors_set;
 	bool *held; /* [routes + 1] */
 	struct event_queue events;
 };
@@ -61,6 +61,13 @@ static int null_hold(struct plane *p, const struct route_set *routes, bool on)
 {
 	for (uint32_t i = 0; i < routes->count; i++)
 		p->held[routes->ids[i]] = on;
+	return 0;
+}
+
+static int null_set_doors(struct plane *p, const struct engine_conf *conf,
+			  char *err, unsigned err_size)
+{
+	p->doors_set++;
 	return 0;
 }
 
@@ -116,6 +123,7 @@ const struct plane_ops plane_null = {
 	.adopt = null_adopt,
 	.apply = null_apply,
 	.hold = null_hold,
+	.set_doors = null_set_doors,
 	.end_flows = null_end_flows,
 	.flows = null_flows,
 	.stats = null_stats,
@@ -136,5 +144,5 @@ bool plane_null_holds(const struct plane *p, uint16_t route)
 
 struct plane_null_calls plane_null_calls(const struct plane *p)
 {
-	return (struct plane_null_calls){ p->applied, p->ended };
+	return (struct plane_null_calls){ p->applied, p->ended, p->doors_set };
 }

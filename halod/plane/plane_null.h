@@ -9,7 +9,7 @@
 #include "plane/plane.h"
 
 struct plane_null_calls {
-	uint64_t applied, ended;
+	uint64_t applied, ended, doors_set;
 };
 
 /* NULL before the first apply; borrowed until the next. */

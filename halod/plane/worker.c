@@ -366,6 +366,13 @@ void worker_set_table(struct worker *w, struct table *t)
 	w->has_table = true;
 }
 
+void worker_set_doors(struct worker *w, const struct engine_conf *doors,
+		      uint64_t now_ns)
+{
+	engine_set_doors(w->engine, doors, now_ns);
+	w->ending = true;
+}
+
 void worker_end_flows(struct worker *w, uint32_t tag,
 		      const struct route_set *routes, bool forced,
 		      uint64_t now_ns)

@@ -42,6 +42,9 @@ void worker_wait(struct worker *w);
 /* To be called inside a worker_fn: */
 struct engine *worker_engine(struct worker *w);
 void worker_set_table(struct worker *w, struct table *t);
+/* Flows of doors that are gone end in slices between batches. */
+void worker_set_doors(struct worker *w, const struct engine_conf *doors,
+		      uint64_t now_ns);
 /* Goes on in slices between batches. */
 void worker_end_flows(struct worker *w, uint32_t tag,
 		      const struct route_set *routes, bool forced,

@@ -7,7 +7,7 @@
  * plane_driver ROUTES VIP4 VIP6 WORKERS QUEUE [relearn]
  *   doors: tcp 8001…, udp 7001…
  *   node SEAT TAG ADDR4 ADDR6 · route FIRST LAST SEAT · apply · hold FIRST LAST
- *   release FIRST LAST · end TAG FIRST LAST forced|planned · flows · stats
+ *   doors VIP4 VIP6 [tcp|udp PORT]… · release FIRST LAST · end TAG FIRST LAST forced|planned · flows · stats
  *   quit keep|flush
  * HALO_CT_MARK_MASK, HALO_NO_NODE_HOLD_MS, HALO_NODE_PORT and HALO_SNAT (of the
  * lab's nodes) in the environment are settings.
@@ -141,6 +141,30 @@ static void do_end(struct driver *d, const char *args)
 					!strcmp(how, "forced")));
 }
 
+static void do_doors(struct driver *d, const char *args)
+{
+	struct engine_conf c = { .no_node_hold_ns = 3 * NS_PER_S };
+	char v4[64], v6[64], protocol[4], err[256] = "";
+	unsigned port;
+	int n, ret;
+
+	if (sscanf(args, "%63s %63s%n", v4, v6, &n) != 2)
+		return answer("doors", -EINVAL);
+	addr_parse(&c.vip[FAMILY_V4], v4);
+	addr_parse(&c.vip[FAMILY_V6], v6);
+	for (args += n; c.n_services < SERVICES_MAX &&
+			sscanf(args, "%3s %u%n", protocol, &port, &n) == 2;
+	     args += n)
+		c.services[c.n_services++] = (struct engine_service){
+			.name = "door",
+			.listen = (uint16_t)port,
+			.protocol =
+				*protocol == 't' ? IPPROTO_TCP : IPPROTO_UDP,
+		};
+	ret = d->ops->set_doors(d->plane, &c, err, sizeof(err));
+	say("doors %s", ret ? err : "ok");
+}
+
 static void do_flows(struct driver *d, const char *args)
 {
 	struct flow_query any = { 0 };
@@ -184,9 +208,10 @@ static const struct {
 	const char *name;
 	void (*run)(struct driver *d, const char *args);
 } commands[] = {
-	{ "node", do_node },	   { "route", do_route }, { "apply", do_apply },
-	{ "hold", do_hold },	   { "end", do_end },	  { "flows", do_flows },
-	{ "release", do_release }, { "stats", do_stats }, { "quit", do_quit },
+	{ "node", do_node },   { "route", do_route },	  { "apply", do_apply },
+	{ "hold", do_hold },   { "doors", do_doors },	  { "end", do_end },
+	{ "flows", do_flows }, { "release", do_release }, { "stats", do_stats },
+	{ "quit", do_quit },
 };
 
 static void run_line(struct driver *d, const char *line)

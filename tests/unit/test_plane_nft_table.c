@@ -17,6 +17,7 @@
 
 #include "base/units.h"
 #include "io/nft_text.h"
+#include "plane/plane_nft_doors.h"
 #include "plane/plane_nft_table.h"
 
 #define ROUTES 40
@@ -292,6 +293,133 @@ static void a_node_that_left_is_known_for_a_while(void **state)
 	table_put(next);
 }
 
+/* A table with other doors than `engine`, which it may change to. */
+struct changing {
+	struct engine_conf doors;
+	struct plane_nft_conf conf;
+	struct plane_nft_table t;
+};
+
+static void open_with(struct changing *c, const struct engine_conf *doors)
+{
+	char err[256] = "";
+
+	c->doors = *doors;
+	c->conf = conf;
+	c->conf.engine = &c->doors;
+	if (plane_nft_table_init(&c->t, &c->conf, err, sizeof(err)))
+		fail_msg("%s", err);
+}
+
+static void change_to(struct changing *c, const struct engine_conf *to)
+{
+	struct engine_conf former = c->doors;
+	char err[256] = "";
+
+	if (plane_nft_doors_change(&c->t, to, err, sizeof(err)))
+		fail_msg("%s", err);
+	c->doors = *to;
+	plane_nft_doors_tidy(&c->t, &former);
+}
+
+static void serve_half(struct changing *c)
+{
+	struct table *to = empty_table();
+	uint16_t ids[] = { 3, 30 };
+	struct route_set held = { ids, 2 };
+
+	seat_node(to, 1, 11, true, true);
+	seat_node(to, 2, 12, true, true);
+	for (unsigned r = 1; r <= ROUTES / 2; r++)
+		to->seat_of[r] = (uint16_t)(1 + r % 2);
+	to->version = 5;
+	assert_int_equal(plane_nft_table_load(&c->t, to), 0);
+	assert_int_equal(plane_nft_table_hold(&c->t, &held, true), 0);
+	table_put(to);
+}
+
+static struct engine_conf random_doors(unsigned *seed)
+{
+	struct engine_conf d = engine;
+
+	d.n_services = 1 + (unsigned)rand_r(seed) % 4;
+	for (unsigned i = 0; i < d.n_services; i++)
+		d.services[i] = (struct engine_service){
+			.listen =
+				(uint16_t)(1000 * (i + 1) + rand_r(seed) % 60),
+			.protocol =
+				rand_r(seed) % 3 ? IPPROTO_TCP : IPPROTO_UDP,
+		};
+	if (rand_r(seed) % 3 == 0)
+		d.vip[FAMILY_V6] = (struct addr){ 0 };
+	d.vip[FAMILY_V4].bytes[3] = (uint8_t)(100 + rand_r(seed) % 2);
+	return d;
+}
+
+static unsigned families_of(const struct engine_conf *d)
+{
+	return addr_is_set(&d->vip[FAMILY_V6]);
+}
+
+/* As if it had been written for these doors from the first. */
+static void changed_doors_are_those_of_a_new_table(void **state)
+{
+	struct engine_conf doors = engine;
+	struct changing c = { 0 }, again;
+	unsigned seed = SEED;
+
+	open_with(&c, &doors);
+	serve_half(&c);
+	for (unsigned i = 0; i < 40; i++) {
+		unsigned n;
+
+		doors = random_doors(&seed);
+		n = doors.n_services;
+		change_to(&c, &doors);
+		assert_int_equal(elements("doors4"), n * ROUTES / 2);
+		assert_int_equal(elements("doors6"),
+				 families_of(&doors) * n * ROUTES / 2);
+		assert_int_equal(elements("hold4"), 2 * n);
+		assert_int_equal(elements("hold6"),
+				 families_of(&doors) * 2 * n);
+	}
+	open_with(&again, &doors);
+	assert_true(again.t.adopted);
+	assert_same_table(again.t.now, c.t.now);
+	plane_nft_table_fini(&again.t);
+	plane_nft_table_fini(&c.t);
+}
+
+static void a_change_of_doors_that_fails_leaves_what_there_was(void **state)
+{
+	struct engine_conf to = engine;
+	struct changing c = { 0 };
+	uint32_t layout;
+	char err[256] = "";
+
+	open_with(&c, &engine);
+	serve_half(&c);
+	layout = c.t.layout;
+	to.n_services = 3;
+	to.services[1].listen = 7003; /* most ports lead elsewhere */
+	to.services[2] =
+		(struct engine_service){ "new", 6001, IPPROTO_TCP, false };
+	assert_int_equal(nft_text_run("flush chain inet halod depart\n"
+				      "delete chain inet halod depart\n",
+				      err, sizeof(err)),
+			 0);
+	assert_int_not_equal(
+		plane_nft_doors_change(&c.t, &to, err, sizeof(err)), 0);
+	assert_true(*err);
+	assert_int_equal(c.t.layout, layout);
+	assert_int_equal(elements("doors4"), 2 * ROUTES / 2);
+	assert_int_equal(elements("hold4"), 4);
+	plane_nft_table_fini(&c.t);
+	open_with(&c, &engine);
+	assert_true(c.t.adopted);
+	plane_nft_table_fini(&c.t);
+}
+
 static int leave_nothing(void **state)
 {
 	char err[256];
@@ -311,6 +439,8 @@ int main(void)
 		TEST(a_rebuilt_table_is_the_one_last_applied),
 		TEST(a_hold_covers_all_doors_of_a_route),
 		TEST(a_node_that_left_is_known_for_a_while),
+		TEST(changed_doors_are_those_of_a_new_table),
+		TEST(a_change_of_doors_that_fails_leaves_what_there_was),
 	};
 
 	if (unshare(CLONE_NEWNET)) {
