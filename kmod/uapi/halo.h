@@ -208,6 +208,10 @@ enum halo_seat_attr {
 	HALO_SEAT_TAG,		/* u32: 1..HALO_TAG_MAX, the node instance */
 	HALO_SEAT_NODE4,	/* be32 */
 	HALO_SEAT_NODE6,	/* 16 bytes */
+	HALO_SEAT_NAME,		/* string, 1..HALO_NAME_MAX - 1 bytes, optional:
+				 * the node's; kept and told by TABLE_GET, so
+				 * that a later halod knows who sits there
+				 */
 	__HALO_SEAT_END
 };
 #define HALO_SEAT_LAST (__HALO_SEAT_END - 1)
