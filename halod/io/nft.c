@@ -256,13 +256,14 @@ static int collect_errors(struct mnl_socket *nl)
 	return err;
 }
 
-static int send_batch(const struct nft_batch *b)
+static int send_batch(struct nft_batch *b)
 {
 	struct mnl_socket *nl;
 	int err = open_socket(&nl);
 
 	if (err)
 		return err;
+	b->port = mnl_socket_get_portid(nl);
 	if (mnl_socket_sendto(nl, b->buf, b->len) < 0)
 		err = -errno;
 	else

@@ -19,6 +19,7 @@ struct nft_batch {
 	uint8_t family; /* inet; set AF_INET before the first message for ip */
 	char *buf;
 	uint32_t len, size, seq;
+	uint32_t port; /* by which the kernel names us, after nft_commit() */
 	int err;
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "io/nft_foreign.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
@@ -46,45 +47,104 @@ static bool is_own(const struct nft_foreign *w, uint32_t port)
 	return false;
 }
 
+/* What is looked for in messages, and was found. */
+struct search {
+	const struct nft_foreign *in;
+	const char *set; /* NULL: no text of ours was run */
+	uint32_t text;	 /* the port it came from; 0: not seen yet */
+	uint32_t before; /* a port that was seen before it */
+	bool foreign;	 /* there was another than these */
+};
+
+static bool says(const struct nlattr *a, uint16_t type, const char *text)
+{
+	return mnl_attr_get_type(a) == type &&
+	       mnl_attr_get_payload_len(a) == strlen(text) + 1 &&
+	       !memcmp(mnl_attr_get_payload(a), text, strlen(text));
+}
+
 /* In messages about tables, chains, rules, sets, elements and objects alike
  * the first attribute is the table's name. */
 static bool is_of_table(const struct nft_foreign *w, const struct nlmsghdr *nlh)
 {
-	const struct nlattr *a;
-
 	if ((nlh->nlmsg_type & 0xff) == NFT_MSG_NEWGEN ||
 	    mnl_nlmsg_get_payload_len(nlh) <
 		    sizeof(struct nfgenmsg) + MNL_ATTR_HDRLEN)
 		return false;
-	a = mnl_nlmsg_get_payload_offset(nlh, sizeof(struct nfgenmsg));
-	return mnl_attr_get_type(a) == NFTA_TABLE_NAME &&
-	       mnl_attr_get_payload_len(a) == strlen(w->table) + 1 &&
-	       !memcmp(mnl_attr_get_payload(a), w->table, strlen(w->table));
+	return says(mnl_nlmsg_get_payload_offset(nlh, sizeof(struct nfgenmsg)),
+		    NFTA_TABLE_NAME, w->table);
 }
 
-static bool has_foreign(const struct nft_foreign *w, const char *buf, int left)
+static bool is_of_set(const struct nlmsghdr *nlh, const char *set)
 {
-	const struct nlmsghdr *nlh = (const struct nlmsghdr *)buf;
+	const struct nlattr *a;
 
-	for (; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left))
-		if (!is_own(w, nlh->nlmsg_pid) && is_of_table(w, nlh))
+	mnl_attr_for_each(a, nlh, sizeof(struct nfgenmsg))
+	{
+		/* the same number in both kinds of message */
+		static_assert((int)NFTA_SET_NAME == NFTA_SET_ELEM_LIST_SET);
+		if (says(a, NFTA_SET_NAME, set))
 			return true;
+	}
 	return false;
+}
+
+static bool is_text(const struct search *s, const struct nlmsghdr *nlh)
+{
+	uint8_t type = nlh->nlmsg_type & 0xff;
+
+	return s->set &&
+	       (type == NFT_MSG_NEWSET || type == NFT_MSG_NEWSETELEM) &&
+	       is_of_set(nlh, s->set);
+}
+
+static void look_at(struct search *s, const struct nlmsghdr *nlh)
+{
+	uint32_t port = nlh->nlmsg_pid;
+
+	if (is_own(s->in, port) || !is_of_table(s->in, nlh))
+		return;
+	if (is_text(s, nlh)) {
+		bool anew = (nlh->nlmsg_type & 0xff) == NFT_MSG_NEWSET;
+
+		s->foreign = !anew &&
+			     (s->foreign || (s->before && s->before != port));
+		s->text = port;
+		s->before = 0;
+	} else if (s->text ? s->text != port : s->before && s->before != port) {
+		s->foreign = true;
+	} else if (!s->text) {
+		s->before = port;
+	}
+}
+
+static bool drain(struct nft_foreign *w, const char *set)
+{
+	static _Thread_local char buf[RECEIVE_LEN];
+	struct search s = { .in = w, .set = set };
+
+	for (;;) {
+		ssize_t got =
+			recv(nft_foreign_fd(w), buf, sizeof(buf), MSG_DONTWAIT);
+		const struct nlmsghdr *nlh = (const struct nlmsghdr *)buf;
+		int left = (int)got;
+
+		if (got < 0 && errno == ENOBUFS)
+			s.foreign = true;
+		else if (got <= 0)
+			return s.foreign || s.before;
+		for (; mnl_nlmsg_ok(nlh, left);
+		     nlh = mnl_nlmsg_next(nlh, &left))
+			look_at(&s, nlh);
+	}
 }
 
 bool nft_foreign_drain(struct nft_foreign *w)
 {
-	static _Thread_local char buf[RECEIVE_LEN];
-	bool foreign = false;
-	ssize_t got;
+	return drain(w, NULL);
+}
 
-	for (;;) {
-		got = recv(nft_foreign_fd(w), buf, sizeof(buf), MSG_DONTWAIT);
-		if (got < 0 && errno == ENOBUFS)
-			foreign = true;
-		else if (got <= 0)
-			return foreign;
-		else
-			foreign |= has_foreign(w, buf, (int)got);
-	}
+bool nft_foreign_since(struct nft_foreign *w, const char *set)
+{
+	return drain(w, set);
 }

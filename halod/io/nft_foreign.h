@@ -24,5 +24,10 @@ int nft_foreign_fd(const struct nft_foreign *w);
 /* Reads what waits: was there a change that came from none of the ports, or
  * was one missed? Never blocks. */
 bool nft_foreign_drain(struct nft_foreign *w);
+/* The same after a text of ours (nft_text.h), which comes from a port that
+ * nobody knows; it is told by the set it makes, or the element it adds there.
+ * Where the text has made the set, and so the table, what was before it is
+ * gone. */
+bool nft_foreign_since(struct nft_foreign *w, const char *set);
 
 #endif

@@ -18,6 +18,7 @@
 #include "io/conntrack.h"
 #include "io/ct_seq.h"
 #include "io/nfq.h"
+#include "io/nft_probe.h"
 #include "io/nft_text.h"
 #include "plane/event_queue.h"
 #include "plane/plane_nft_doors.h"
@@ -33,7 +34,7 @@ struct plane {
 	struct engine_conf engine;
 	struct plane_nft_tag tag;
 	struct prefix *networks; /* the table's, of which it is written */
-	struct doors doors; /* the same, for the threads */
+	struct doors doors;	 /* the same, for the threads */
 	struct plane_nft_table table;
 	struct plane_nft_gate *gate;
 	struct plane_nft_syns *syns;
@@ -105,6 +106,25 @@ static int start_ends(struct plane *p, const struct plane_conf *conf, char *err,
 	return ret;
 }
 
+/* What the table's text and transactions have changed was no drift. */
+static void claim_changes(struct plane *p)
+{
+	plane_nft_gate_set_ports(p->gate, nft_txn_port(&p->table.txn),
+				 p->table.xt_port);
+	plane_nft_gate_end_rewrite(p->gate);
+}
+
+/* NFLOG may be there and nft's way to it not. */
+static bool can_log(const struct plane *p, uint16_t group)
+{
+	char statement[32];
+
+	if (!plane_nft_syns_is_fed(p->syns) || getenv("HALO_FORCE_NO_NFT_LOG"))
+		return false;
+	snprintf(statement, sizeof(statement), "log group %u", group);
+	return nft_probe_statement(statement);
+}
+
 static int open_table(struct plane *p, const struct plane_conf *conf, char *err,
 		      unsigned err_size)
 {
@@ -116,16 +136,14 @@ static int open_table(struct plane *p, const struct plane_conf *conf, char *err,
 				      .tag = p->tag,
 				      .networks = p->networks,
 				      .n_networks = conf->n_networks,
-				      .unlogged =
-					      !plane_nft_syns_is_fed(p->syns) };
+				      .unlogged = !can_log(p, conf->queue) };
 	int ret = rules_probe(&nft.how, err, err_size);
 
 	if (!ret)
 		ret = plane_nft_table_init(&p->table, &nft, err, err_size);
 	if (ret)
 		return ret;
-	plane_nft_gate_set_port(p->gate, nft_txn_port(&p->table.txn));
-	plane_nft_gate_forget_drift(p->gate);
+	claim_changes(p);
 	plane_nft_gate_set_table(p->gate, p->table.now);
 	return 0;
 }
@@ -283,8 +301,10 @@ static int nft_set_doors(struct plane *p, const struct engine_conf *conf,
 
 	doors_copy(&to, conf);
 	doors_set(&p->doors, &to);
+	plane_nft_gate_begin_rewrite(p->gate);
 	ret = plane_nft_doors_change(&p->table, &to, err, err_size);
 	if (ret) {
+		claim_changes(p);
 		doors_set(&p->doors, &former);
 		return ret;
 	}
@@ -293,7 +313,7 @@ static int nft_set_doors(struct plane *p, const struct engine_conf *conf,
 	p->anchor = NULL;
 	open_anchor(p);
 	plane_nft_doors_tidy(&p->table, &former);
-	plane_nft_gate_forget_drift(p->gate);
+	claim_changes(p);
 	if (plane_nft_ends_ask_gone(p->ends, &former))
 		log_warn("flows of former doors not ended",
 			 "error=\"out of memory\"");
@@ -411,11 +431,14 @@ static void add_losses(const struct plane *p, struct plane_stats *s)
 static void describe(const struct plane *p, bool gone, char *out, unsigned size)
 {
 	bool nft = p->table.conf.how == RULES_NFT_QUEUE;
-	bool fed = plane_nft_syns_is_fed(p->syns);
+	const char *journal = "";
 
+	if (!plane_nft_syns_is_fed(p->syns))
+		journal = ", no SYN journal: kernel without NFLOG";
+	else if (p->table.conf.unlogged)
+		journal = ", no SYN journal: kernel without nft log";
 	snprintf(out, size, "nft maps, holds by %s%s%s%s%s%s",
-		 nft ? "nft queue" : "xt NFQUEUE",
-		 fed ? "" : ", no SYN journal: kernel without NFLOG",
+		 nft ? "nft queue" : "xt NFQUEUE", journal,
 		 p->seq ? "" : ", clients told by SYN/ACK: ",
 		 p->seq ? "" : p->no_seq,
 		 p->anchor ? "" : ", no table that outlasts a flush",
@@ -441,9 +464,11 @@ static int nft_event_fd(struct plane *p)
 
 static void repair(struct plane *p, uint64_t since_ns, struct plane_event *out)
 {
-	int err = plane_nft_table_rebuild(&p->table);
+	int err;
 
-	plane_nft_gate_forget_drift(p->gate);
+	plane_nft_gate_begin_rewrite(p->gate);
+	err = plane_nft_table_rebuild(&p->table);
+	claim_changes(p);
 	*out = (struct plane_event){
 		.type = PLANE_DRIFT,
 		.ok = !err,

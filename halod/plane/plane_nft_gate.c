@@ -37,6 +37,7 @@ struct plane_nft_gate {
 	struct doors *doors;
 
 	bool stop, unowned;
+	bool rewriting;	   /* our text makes the table: nothing is drift yet */
 	uint64_t drift_ns; /* another was seen to change our table; 0 */
 	uint32_t n_holding;
 	struct route_bits holding;
@@ -236,7 +237,7 @@ static void look_for_drift(struct plane_nft_gate *g)
 	bool news = false;
 
 	pthread_mutex_lock(&g->lock);
-	if (nft_foreign_drain(&g->watch)) {
+	if (!g->rewriting && nft_foreign_drain(&g->watch)) {
 		news = true;
 		if (!g->drift_ns)
 			g->drift_ns = clock_monotonic_ns();
@@ -274,6 +275,16 @@ static void enter_realtime(const struct plane_nft_gate *g)
 			 "error=\"%s\"", strerror(-err));
 }
 
+static bool is_rewriting(struct plane_nft_gate *g)
+{
+	bool yes;
+
+	pthread_mutex_lock(&g->lock);
+	yes = g->rewriting;
+	pthread_mutex_unlock(&g->lock);
+	return yes;
+}
+
 static bool stopped(struct plane_nft_gate *g)
 {
 	bool yes;
@@ -291,7 +302,7 @@ static void *work(void *arg)
 	struct pollfd fds[] = {
 		[WAKE] = { g->wake_fd, POLLIN, 0 },
 		[QUEUE] = { nfq_poll_fd(g->nfq), POLLIN, 0 },
-		[WATCH] = { nft_foreign_fd(&g->watch), POLLIN, 0 },
+		[WATCH] = { .events = POLLIN },
 		[SYNS] = { .events = POLLIN },
 	};
 	eventfd_t ignored;
@@ -303,6 +314,8 @@ static void *work(void *arg)
 		fds[SYNS].fd = now_ns < g->syns_rest_ns
 				       ? -1
 				       : plane_nft_syns_fd(g->syns);
+		fds[WATCH].fd =
+			is_rewriting(g) ? -1 : nft_foreign_fd(&g->watch);
 		poll(fds, ARRAY_SIZE(fds), wait_ms(g, now_ns));
 		if (fds[QUEUE].revents)
 			take_batch(g);
@@ -384,6 +397,7 @@ int plane_nft_gate_new(struct plane_nft_gate **out,
 	g->events = events;
 	g->syns = syns;
 	g->realtime = conf->realtime;
+	g->rewriting = true;
 	pthread_mutex_init(&g->lock, NULL);
 	g->held = held_new(conf->doors->conf.held_max, conf->doors->conf.seed);
 	if (!g->held)
@@ -479,10 +493,12 @@ void plane_nft_gate_set_table(struct plane_nft_gate *g, struct table *now)
 	eventfd_write(g->wake_fd, 1);
 }
 
-void plane_nft_gate_set_port(struct plane_nft_gate *g, uint32_t port)
+void plane_nft_gate_set_ports(struct plane_nft_gate *g, uint32_t port,
+			      uint32_t other)
 {
 	pthread_mutex_lock(&g->lock);
 	g->watch.ports[1] = port;
+	g->watch.ports[2] = other;
 	pthread_mutex_unlock(&g->lock);
 }
 
@@ -497,12 +513,26 @@ uint64_t plane_nft_gate_take_drift(struct plane_nft_gate *g)
 	return since_ns;
 }
 
-void plane_nft_gate_forget_drift(struct plane_nft_gate *g)
+void plane_nft_gate_begin_rewrite(struct plane_nft_gate *g)
 {
 	pthread_mutex_lock(&g->lock);
-	nft_foreign_drain(&g->watch);
-	g->drift_ns = 0;
+	g->rewriting = true;
 	pthread_mutex_unlock(&g->lock);
+}
+
+void plane_nft_gate_end_rewrite(struct plane_nft_gate *g)
+{
+	bool news;
+
+	pthread_mutex_lock(&g->lock);
+	news = nft_foreign_since(&g->watch, PLANE_NFT_LAYOUT_SET);
+	if (news && !g->drift_ns)
+		g->drift_ns = clock_monotonic_ns();
+	g->rewriting = false;
+	pthread_mutex_unlock(&g->lock);
+	eventfd_write(g->wake_fd, 1);
+	if (news)
+		event_queue_wake(g->events);
 }
 
 void plane_nft_gate_stats(struct plane_nft_gate *g,

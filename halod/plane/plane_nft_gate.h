@@ -56,14 +56,18 @@ void plane_nft_gate_set_unowned(struct plane_nft_gate *g, bool unowned);
  * to these. */
 void plane_nft_gate_set_table(struct plane_nft_gate *g, struct table *now);
 
-/* The netlink port whose changes of the table are our own, besides the
- * gate's. */
-void plane_nft_gate_set_port(struct plane_nft_gate *g, uint32_t port);
+/* The netlink ports whose changes of the table are our own, besides the
+ * gate's; 0: none. */
+void plane_nft_gate_set_ports(struct plane_nft_gate *g, uint32_t port,
+			      uint32_t other);
 /* When another was first seen to change our table, since the last time this was
  * asked; 0: none has. */
 uint64_t plane_nft_gate_take_drift(struct plane_nft_gate *g);
-/* All changes so far were ours. */
-void plane_nft_gate_forget_drift(struct plane_nft_gate *g);
+/* Our text is about to make or change the table, as it is once the gate was
+ * made; and has: what others changed meanwhile is drift, unless the text has
+ * overwritten it. */
+void plane_nft_gate_begin_rewrite(struct plane_nft_gate *g);
+void plane_nft_gate_end_rewrite(struct plane_nft_gate *g);
 
 void plane_nft_gate_stats(struct plane_nft_gate *g,
 			  struct plane_nft_gate_stats *out);

@@ -102,7 +102,8 @@ static int read_all(struct found *f, uint32_t layout)
 	static const char *const doors[FAMILIES] = { "doors4", "doors6" };
 	unsigned family =
 		addr_is_set(&f->engine->vip[FAMILY_V4]) ? FAMILY_V4 : FAMILY_V6;
-	int err = nft_read_elements(PLANE_NFT_TABLE, "layout", find_layout, f);
+	int err = nft_read_elements(PLANE_NFT_TABLE, PLANE_NFT_LAYOUT_SET,
+				    find_layout, f);
 
 	if (err || f->layout[0] != layout)
 		return -ENOENT;
@@ -127,7 +128,8 @@ static int read_all(struct found *f, uint32_t layout)
 int plane_nft_read_mask(uint32_t *out)
 {
 	struct found f = { 0 };
-	int err = nft_read_elements(PLANE_NFT_TABLE, "layout", find_layout, &f);
+	int err = nft_read_elements(PLANE_NFT_TABLE, PLANE_NFT_LAYOUT_SET,
+				    find_layout, &f);
 
 	if (err || !f.layout[1])
 		return -ENOENT;

@@ -398,9 +398,10 @@ int plane_nft_table_hold(struct plane_nft_table *t,
 	return err;
 }
 
-static int insert_xt_queue(const struct plane_nft_conf *c, char *err,
+static int insert_xt_queue(struct plane_nft_table *t, char *err,
 			   unsigned err_size)
 {
+	const struct plane_nft_conf *c = &t->conf;
 	struct nft_batch b;
 	int ret;
 
@@ -410,6 +411,7 @@ static int insert_xt_queue(const struct plane_nft_conf *c, char *err,
 	nft_insert_xt_queue(&b, "held", c->queue, false);
 	nft_insert_xt_queue(&b, "refused", c->queue, true);
 	ret = nft_commit(&b);
+	t->xt_port = b.port;
 	if (ret)
 		snprintf(err, err_size, "cannot insert the NFQUEUE rules: %s",
 			 strerror(-ret));
@@ -422,7 +424,7 @@ static int write_layout(struct plane_nft_table *t)
 	uint32_t words[2] = { t->layout, t->conf.tag.mask };
 	struct nft_element e = { .key = words, .key_len = sizeof(words) };
 
-	nft_txn_add(&t->txn, "layout", &e);
+	nft_txn_add(&t->txn, PLANE_NFT_LAYOUT_SET, &e);
 	return nft_txn_commit(&t->txn);
 }
 
@@ -437,7 +439,7 @@ static int create(struct plane_nft_table *t, const char *text, char *err,
 		return ret;
 	ret = nft_text_run(text, err, err_size);
 	if (!ret)
-		ret = insert_xt_queue(&t->conf, err, err_size);
+		ret = insert_xt_queue(t, err, err_size);
 	if (!ret)
 		ret = write_layout(t);
 	if (ret) {

@@ -37,10 +37,11 @@ struct plane_nft_table {
 	struct nft_txn txn;
 	struct table *now; /* what the kernel has; never NULL */
 	uint32_t layout;
-	unsigned seats; /* chains 1..seats exist */
-	bool adopted;	/* now is what a former life left */
-	bool serving;	/* a table has been applied, once */
-	bool unowned;	/* no route has a node: new flows wait */
+	uint32_t xt_port; /* by which the kernel saw xt rules come; 0: none */
+	unsigned seats;	  /* chains 1..seats exist */
+	bool adopted;	  /* now is what a former life left */
+	bool serving;	  /* a table has been applied, once */
+	bool unowned;	  /* no route has a node: new flows wait */
 	struct route_bits held;
 	uint32_t n_held;
 };

@@ -285,7 +285,8 @@ static void put_hide(FILE *f, const struct plane_nft_conf *c)
 
 static void put_fixed(FILE *f, const struct plane_nft_conf *c)
 {
-	fputs("set layout { type mark . mark; }\n" /* fingerprint, tag's mask */
+	fputs("set " PLANE_NFT_LAYOUT_SET
+	      " { type mark . mark; }\n" /* fingerprint, tag's mask */
 	      "set version { type mark . mark; }\n"
 	      "set serving { type inet_proto; }\n"
 	      "set unowned { type inet_proto; }\n"

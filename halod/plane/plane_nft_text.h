@@ -14,7 +14,8 @@
 #include "packet/engine.h"
 #include "plane/plane_nft_seat.h"
 
-#define PLANE_NFT_TABLE "halod"
+#define PLANE_NFT_TABLE	     "halod"
+#define PLANE_NFT_LAYOUT_SET "layout" /* each text makes it anew */
 
 struct plane_nft_conf {
 	const struct engine_conf *engine; /* addresses, services */

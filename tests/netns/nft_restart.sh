@@ -46,6 +46,31 @@ check "the hold ends" order release 3 3
 check "they are served" lab_wait 2 heard waiting 'greeted a' 2
 hang_up waiting
 
+# lost_on_gateway ADDRESS: what clients on the gateway notice of a silent node
+lost_on_gateway() {
+	call local "$1" 8004 5 gateway
+	check "clients on the gateway are connected, $1" \
+		lab_wait "$SOON" heard local 'greeted a' 5
+	lab_link a down
+	call early "$1" 8005 3 gateway
+	sleep 0.3 # the SYNs go into a dead node; nobody says so
+	order node 1 21 "$(lab_addr b)" "$(lab_addr6 b)" && order apply
+	check "a silent node's flows are ended" order end 11 1 12 forced
+	check "its clients on the gateway are told" \
+		lab_wait 2 heard local ' reset' 5
+	check "and those who knocked reach the successor" \
+		lab_wait 2 heard early 'greeted b' 3
+	check "at once, not by retransmission" within_ms \
+		"$(moment driver 'end asked')" "$(moment early greeted)" 50
+	hang_up local
+	hang_up early
+	lab_link a up
+	order node 1 11 "$(lab_addr a)" "$(lab_addr6 a)" && order apply
+	order end 21 1 12 planned
+}
+lost_on_gateway "$VIP"
+lost_on_gateway "$VIP6"
+
 nft_gateway -f - <<-NFT
 	table inet other {
 		chain c {
