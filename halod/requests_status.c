@@ -10,6 +10,8 @@
 #include "requests_impl.h"
 #include "view.h"
 
+#define CONNTRACK_FULL_PERCENT 95 /* new connections begin to fail */
+
 static json_t *services_view(const struct conf *conf)
 {
 	json_t *list = json_array();
@@ -83,8 +85,11 @@ static json_t *agents_view(const struct agents *agents)
 
 static json_t *losses_view(const struct plane_stats *s)
 {
-	return json_pack("{s:I, s:I, s:I, s:I, s:I}", "lost_queue",
-			 (json_int_t)s->lost_queue, "lost_socket",
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+			 "conntrack_entries", (json_int_t)s->conntrack_entries,
+			 "conntrack_max", (json_int_t)s->conntrack_max,
+			 "conntrack_lost", (json_int_t)s->conntrack_lost,
+			 "lost_queue", (json_int_t)s->lost_queue, "lost_socket",
 			 (json_int_t)s->lost_socket, "failed",
 			 (json_int_t)s->failed, "journal_taken",
 			 (json_int_t)s->journal_taken, "journal_lost",
@@ -140,6 +145,21 @@ __attribute__((format(printf, 2, 3))) static void complain(json_t *list,
 	json_array_append_new(list, json_string(text));
 }
 
+static void complain_of_conntrack(json_t *list, json_t *plane)
+{
+	json_int_t entries = 0, max = 0, lost = 0;
+
+	json_unpack(plane, "{s:I, s:I, s:I}", "conntrack_entries", &entries,
+		    "conntrack_max", &max, "conntrack_lost", &lost);
+	if (max && entries * 100 >= max * CONNTRACK_FULL_PERCENT)
+		complain(list,
+			 "conntrack is full: %lld of %lld entries, %lld new "
+			 "connections lost so far; established ones go on; "
+			 "try sysctl -w net.netfilter.nf_conntrack_max=%lld",
+			 (long long)entries, (long long)max, (long long)lost,
+			 (long long)(2 * max));
+}
+
 static json_t *degraded_view(struct requests_context *ctx, json_t *plane,
 			     json_t *store)
 {
@@ -163,6 +183,7 @@ static json_t *degraded_view(struct requests_context *ctx, json_t *plane,
 	if (lost_queue + lost_socket)
 		complain(list, "packets lost before a worker: %lld",
 			 (long long)(lost_queue + lost_socket));
+	complain_of_conntrack(list, plane);
 	for (unsigned i = 0; ctx->warnings && ctx->warnings[i]; i++)
 		complain(list, "%s", ctx->warnings[i]);
 	return list;

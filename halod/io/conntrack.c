@@ -7,6 +7,7 @@
 #include <linux/netfilter/nf_conntrack_tcp.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "io/nfnl.h"
@@ -212,6 +213,10 @@ int conntrack_list(struct conntrack *ct, const struct conntrack_mark *m,
 	int err, not_renewed = 0;
 
 	put_mark(nlh, m);
+	if (m->assured) { /* kernels before 5.15 do not look at it */
+		mnl_attr_put_u32(nlh, CTA_STATUS, htonl(IPS_ASSURED));
+		mnl_attr_put_u32(nlh, CTA_STATUS_MASK, htonl(IPS_ASSURED));
+	}
 	err = nfnl_dump_on(ct->lists, nlh, list_one, &l);
 	if (err || l.stopped)
 		not_renewed = renew(&ct->lists);
@@ -272,7 +277,8 @@ static size_t put_order(void *buf, const struct order *o,
 
 	put_entry(nlh, e);
 	if (o->mask)
-		put_mark(nlh, &(struct conntrack_mark){ e->mark, o->mask });
+		put_mark(nlh, &(struct conntrack_mark){ .value = e->mark,
+							.mask = o->mask });
 	return nlh->nlmsg_len;
 }
 
@@ -319,4 +325,57 @@ int conntrack_delete(struct conntrack *ct,
 	const struct order o = { .type = IPCTNL_MSG_CT_DELETE };
 
 	return order_all(ct, &o, entries, count);
+}
+
+static int add_losses(const struct nlmsghdr *nlh, void *arg)
+{
+	struct conntrack_room *room = arg;
+	struct nlattr *a;
+
+	mnl_attr_for_each(a, nlh, sizeof(struct nfgenmsg))
+	{
+		if (mnl_attr_get_type(a) == CTA_STATS_DROP)
+			room->dropped += get_be32(a);
+		else if (mnl_attr_get_type(a) == CTA_STATS_EARLY_DROP)
+			room->evicted += get_be32(a);
+	}
+	return MNL_CB_OK;
+}
+
+static int read_number(const char *name, uint32_t *out)
+{
+	char path[96];
+	FILE *f;
+	int n;
+
+	snprintf(path, sizeof(path), "/proc/sys/net/netfilter/%s", name);
+	f = fopen(path, "re");
+	if (!f)
+		return -errno;
+	n = fscanf(f, "%u", out);
+	fclose(f);
+	return n == 1 ? 0 : -EINVAL;
+}
+
+int conntrack_room(struct conntrack_room *out)
+{
+	struct conntrack_room room = { 0 };
+	char buf[NFNL_REQUEST_MAX];
+	struct nlmsghdr *nlh =
+		request(buf, IPCTNL_MSG_CT_GET_STATS_CPU, AF_UNSPEC);
+	int err = read_number("nf_conntrack_count", &room.entries);
+
+	if (!err)
+		err = read_number("nf_conntrack_max", &room.max);
+	if (!err)
+		err = nfnl_dump(nlh, add_losses, &room);
+	if (!err)
+		*out = room;
+	return err;
+}
+
+bool conntrack_is_full(const struct conntrack_room *room, unsigned percent)
+{
+	return room->max &&
+	       room->entries * 100ull >= room->max * 1ull * percent;
 }

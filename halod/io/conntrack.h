@@ -37,6 +37,7 @@ int conntrack_probe(void);
 /* Entries with (mark & mask) == value; mask 0: all. */
 struct conntrack_mark {
 	uint32_t value, mask;
+	bool assured; /* those of established flows alone; for a listing */
 };
 
 /* A thread's own way to the kernel; it stays open, see nfnl_dump_on(). */
@@ -69,5 +70,15 @@ int conntrack_change_marks(struct conntrack *ct,
 /* These alone; those that are gone meanwhile are fine. */
 int conntrack_delete(struct conntrack *ct,
 		     const struct conntrack_entry *entries, unsigned count);
+
+/* How full it is, and what that has cost since the machine was started. */
+struct conntrack_room {
+	uint32_t entries, max;
+	uint64_t dropped; /* packets of new connections */
+	uint64_t evicted; /* half-open connections that gave way to others */
+};
+/* Of this network namespace. -errno: this kernel does not say. */
+int conntrack_room(struct conntrack_room *out);
+bool conntrack_is_full(const struct conntrack_room *room, unsigned percent);
 
 #endif

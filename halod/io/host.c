@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "io/conntrack.h"
 #include "io/nfq.h"
 #include "io/nft.h"
 #include "io/rules.h"
@@ -341,16 +342,26 @@ static void check_firewall(struct host_report *out, const struct conf *conf,
 static void check_conntrack(struct host_report *out, const struct conf *conf,
 			    bool running)
 {
-	long max = read_number("netfilter/nf_conntrack_max", 0);
-	long count = read_number("netfilter/nf_conntrack_count", 0);
+	struct conntrack_room room;
+	char lost[120] = "";
 
-	if (max && count * 100 >= max * CONNTRACK_FULL_PERCENT)
+	if (conntrack_room(&room))
+		return; /* no module yet, or not root: others say so */
+	if (room.dropped || room.evicted)
+		snprintf(lost, sizeof(lost),
+			 "; since the start %llu new connections were dropped, "
+			 "%llu half-open ones given up",
+			 (unsigned long long)room.dropped,
+			 (unsigned long long)room.evicted);
+	if (conntrack_is_full(&room, CONNTRACK_FULL_PERCENT))
 		remedy(find(out, HOST_WARNING, "conntrack",
-			    "%ld of %ld entries are in use", count, max),
-		       "sysctl -w net.netfilter.nf_conntrack_max=%ld", 2 * max);
+			    "%u of %u entries are in use%s", room.entries,
+			    room.max, lost),
+		       "sysctl -w net.netfilter.nf_conntrack_max=%llu",
+		       2ull * room.max);
 	else
-		find(out, HOST_OK, "conntrack", "%ld of %ld entries in use",
-		     count, max);
+		find(out, HOST_OK, "conntrack", "%u of %u entries in use%s",
+		     room.entries, room.max, lost);
 }
 
 void host_check(struct host_report *out, const struct conf *conf, bool running)

@@ -56,6 +56,9 @@ struct plane_stats {
 	uint64_t failed;    /* verdicts the kernel would not take */
 	/* copies of SYNs that could be sent again; those that were lost */
 	uint64_t journal_taken, journal_lost;
+	/* the kernel's connection tracking, where the plane needs it: how full
+	 * it is, new connections dropped and half-open ones given up */
+	uint64_t conntrack_entries, conntrack_max, conntrack_lost;
 	unsigned workers;
 	char detail[320]; /* what the kernel offers, and what it lacks */
 };

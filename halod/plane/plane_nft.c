@@ -445,6 +445,17 @@ static void describe(const struct plane *p, bool gone, char *out, unsigned size)
 		 gone ? " (table is gone)" : "");
 }
 
+static void add_room(struct plane_stats *s)
+{
+	struct conntrack_room room;
+
+	if (conntrack_room(&room))
+		return;
+	s->conntrack_entries = room.entries;
+	s->conntrack_max = room.max;
+	s->conntrack_lost = room.dropped + room.evicted;
+}
+
 static int nft_stats(struct plane *p, struct plane_stats *out)
 {
 	struct plane_stats s = { .workers = 1 };
@@ -452,6 +463,7 @@ static int nft_stats(struct plane *p, struct plane_stats *out)
 
 	add_threads(p, &s);
 	add_losses(p, &s);
+	add_room(&s);
 	describe(p, err, s.detail, sizeof(s.detail));
 	*out = s;
 	return 0;

@@ -257,6 +257,11 @@ static bool end_one(void *arg, const struct conntrack_entry *c)
 	return !in->err;
 }
 
+static bool end_assured(void *arg, const struct conntrack_entry *c)
+{
+	return !c->assured || end_one(arg, c);
+}
+
 /* Of the flows found, those to be ended. */
 struct finding {
 	uint32_t mark, mask;
@@ -294,11 +299,13 @@ static int end_newest(struct plane_nft_ends *e, struct ending *in)
 }
 
 /* While the listing goes on: the kernel takes 10 ms to walk an empty hash. */
-static int end_all(struct plane_nft_ends *e, struct ending *in)
+static int end_all(struct plane_nft_ends *e, struct ending *in, bool assured)
 {
 	struct conntrack_mark tag = { in->job->tag << e->tag.shift,
-				      in->job->former ? 0 : e->tag.mask };
-	int err = conntrack_list(e->ct, &tag, end_one, in);
+				      in->job->former ? 0 : e->tag.mask,
+				      assured };
+	int err = conntrack_list(e->ct, &tag, assured ? end_assured : end_one,
+				 in);
 
 	if (!err && !in->err)
 		end_chunk(in);
@@ -310,8 +317,12 @@ static void end_found(struct plane_nft_ends *e, struct job *j)
 	struct ending in = { .ends = e, .job = j };
 	int err = end_newest(e, &in);
 
+	/* clients who believe in their connection do not wait for 100,000
+	 * half-open ones of a flood */
+	if (!err && !in.err && j->step == FIRST_LOOK)
+		err = end_all(e, &in, true);
 	if (!err && !in.err)
-		err = end_all(e, &in);
+		err = end_all(e, &in, false);
 	if (err || in.err)
 		log_error("flows not ended", "tag=%u error=\"%s\"", j->tag,
 			  strerror(err ? -err : -in.err));
