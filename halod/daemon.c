@@ -39,7 +39,9 @@ struct daemon {
 	struct carrier carrier;
 	struct store *store; /* NULL: degraded */
 	char store_error[200];
-	uint64_t seq; /* of the last event */
+	uint64_t seq;			      /* of the last event */
+	uint64_t decided_ns;		      /* the step in hand began */
+	uint64_t applied_version, applied_us; /* by the plane, in that step */
 	struct log_limit peer_notes;
 	struct agents *agents;
 	struct control_socket *control;
@@ -105,6 +107,8 @@ static void do_apply(struct daemon *d, const struct effect *e)
 	if (carrier_apply(&d->carrier, e->table))
 		defer(d, &failed);
 	d->requests.table = d->carrier.table;
+	d->applied_version = d->carrier.table->version;
+	d->applied_us = (clock_monotonic_ns() - d->decided_ns) / NS_PER_US;
 }
 
 static void do_end_flows(struct daemon *d, const struct effect *e)
@@ -174,6 +178,9 @@ static void tell(struct daemon *d, const struct note *note)
 				     .note = *note };
 	json_t *json;
 
+	if ((note->kind == NOTE_MOVED || note->kind == NOTE_UNOWNED) &&
+	    note->version == d->applied_version)
+		event.applied_us = d->applied_us;
 	notes_log(note);
 	if (d->store)
 		store_event(d->store, &event);
@@ -235,8 +242,10 @@ static void carry_out(struct daemon *d)
 static int step(void *arg, const struct event *ev)
 {
 	struct daemon *d = arg;
-	int err = cluster_step(d->cluster, ev, clock_monotonic_ns(), d->fx);
+	int err;
 
+	d->decided_ns = clock_monotonic_ns();
+	err = cluster_step(d->cluster, ev, d->decided_ns, d->fx);
 	carry_out(d);
 	if (err == -ENOMEM)
 		log_error("event lost", "type=%d why=\"out of memory\"",

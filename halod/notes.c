@@ -73,6 +73,8 @@ void notes_log(const struct note *n)
 	if (n->ms)
 		add(&p, "ms=%llu ", (unsigned long long)n->ms);
 	add(&p, "version=%llu", (unsigned long long)n->version);
+	if (*n->event)
+		add(&p, " event=\"%s\"", n->event);
 	if (*n->why)
 		add(&p, " why=\"%s\"", n->why);
 	log_event(level_of(n->kind), note_kind_name(n->kind), "%s", p.text);

@@ -148,14 +148,17 @@ json_t *requests_event(const struct store_event *event)
 
 	return json_pack(
 		"{s:i, s:I, s:o, s:s, s:o, s:o, s:o, s:o, s:I, s:o, s:I, s:o, "
-		"s:I, s:o}",
+		"s:o, s:o, s:o, s:I, s:o}",
 		"schema", REQUESTS_SCHEMA, "seq", (json_int_t)event->seq,
 		"time", view_time(event->time_ms), "kind",
 		note_kind_name(n->kind), "node", view_string(n->node), "from",
 		view_string(n->from), "to", view_string(n->to), "reason",
 		view_string(moves ? move_reason_name(n->reason) : NULL),
 		"version", (json_int_t)n->version, "slot", view_number(n->slot),
-		"ms", (json_int_t)n->ms, "why", view_string(n->why), "count",
+		"ms", (json_int_t)n->ms, "why", view_string(n->why), "event",
+		view_string(n->event), "applied_us",
+		view_number(event->applied_us), "first_packet_us",
+		view_number(event->first_us), "count",
 		(json_int_t)n->routes.count, "routes",
 		view_ranges(&n->routes, EVENT_RANGES_MAX));
 }

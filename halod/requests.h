@@ -82,8 +82,9 @@ void requests_fini(struct requests_context *ctx);
 /*
  * One event as monitor and history show it, a new reference: schema, seq,
  * time (RFC 3339, ms, UTC), kind, node, from, to, reason, version, slot, ms,
- * why, count, routes as [[first,last],…] (at most 1024 ranges). Always the
- * same members; null where there is nothing to say.
+ * why, event (what brought a move about), applied_us, first_packet_us, count,
+ * routes as [[first,last],…] (at most 1024 ranges). Always the same members;
+ * null where there is nothing to say.
  */
 json_t *requests_event(const struct store_event *event);
 

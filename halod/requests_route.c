@@ -8,8 +8,6 @@
 #include "requests_impl.h"
 #include "view.h"
 
-#define WHY_SEARCH 500 /* events looked through for the last move */
-
 static bool same_place(const struct route_view *a, const struct route_view *b)
 {
 	return a->node == b->node && a->to == b->to && a->slot == b->slot &&
@@ -270,24 +268,12 @@ static json_t *chain_view(unsigned routes, unsigned slots, uint16_t route)
 /* The last event that moved the route, or null. */
 static json_t *last_move(struct requests_context *ctx, uint16_t route)
 {
-	uint64_t last = ctx->store ? store_last_seq(ctx->store) : 0;
-	struct store_event *events = NULL;
+	struct store_event *event = NULL;
 	json_t *found = NULL;
-	int n = 0;
 
-	if (ctx->store)
-		n = store_history(ctx->store,
-				  last > WHY_SEARCH ? last - WHY_SEARCH : 0,
-				  NULL, 0, WHY_SEARCH, &events);
-	for (int i = n - 1; i >= 0 && !found; i--) {
-		const struct note *note = &events[i].note;
-
-		if ((note->kind == NOTE_MOVED || note->kind == NOTE_UNOWNED) &&
-		    route_set_has(&note->routes, route))
-			found = requests_event(&events[i]);
-	}
-	if (n >= 0)
-		free(events);
+	if (ctx->store && store_last_move(ctx->store, route, &event) > 0)
+		found = requests_event(event);
+	free(event);
 	return found ? found : json_null();
 }
 

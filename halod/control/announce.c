@@ -183,6 +183,7 @@ static void note_move(struct cluster *cl, const struct handover *h)
 	name_of(cl, h->to, note->to);
 	note->reason = h->reason;
 	note->routes = h->set;
+	say_cause(cl, &h->cause, note->event, sizeof(note->event));
 	if (h->done)
 		note->ms = (cl->now - since) / NS_PER_MS;
 }

@@ -212,8 +212,31 @@ static void replace(struct cluster *cl)
 	m->drain_due = true;
 }
 
+/* The first that went, else that came, stands for the batch. */
+static void remember_cause(struct cluster *cl,
+			   const struct placement_batch *batch)
+{
+	unsigned n = batch->n_gone ? batch->n_gone : batch->n_active;
+	struct cause c = { .kind = CAUSE_JOIN,
+			   .more = n ? (uint16_t)(n - 1) : 0 };
+	const struct member *m;
+
+	if (!n)
+		return;
+	c.node = batch->n_gone ? batch->gone[0] : batch->active[0];
+	m = cl->by_id[c.node];
+	if (batch->n_gone && m->doom != LOST_NOT) {
+		c.kind = CAUSE_LOSS;
+		c.lost = m->doom;
+	} else if (batch->n_gone) {
+		c.kind = m->left ? CAUSE_GOODBYE : CAUSE_DRAIN;
+	}
+	cl->cause = c;
+}
+
 static void carry_out(struct cluster *cl, const struct placement_batch *batch)
 {
+	remember_cause(cl, batch);
 	for (unsigned i = 0; i < cl->n_members; i++)
 		cl->members[i]->arrival = ARRIVAL_NONE;
 	replace(cl);

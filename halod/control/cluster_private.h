@@ -30,6 +30,22 @@ enum arrival {
 	ARRIVAL_LOAD
 };
 
+/* What brought a move about, in words by say_cause(). */
+enum cause_kind {
+	CAUSE_NONE,
+	CAUSE_JOIN,
+	CAUSE_LOSS,
+	CAUSE_DRAIN,
+	CAUSE_GOODBYE,
+	CAUSE_REPLACE,
+	CAUSE_LOAD
+};
+struct cause {
+	uint8_t kind, lost; /* enum cause_kind, lost_cause */
+	node_id node;
+	uint16_t more; /* nodes that came or went in the same batch */
+};
+
 /*
  * Routes on their way from one node instance to another. Every change of a
  * route's node is one: a forced one is done as soon as it begins. It lives
@@ -49,6 +65,7 @@ struct handover {
 	struct route_set set; /* the same, within a run; in the effects */
 	uint16_t *fill;	      /* the next of its ids */
 	const char *why;
+	struct cause cause;
 	struct list all;       /* cluster.handovers, in order of beginning */
 	struct handover *next; /* of the same former node; or free */
 };
@@ -118,6 +135,7 @@ struct cluster {
 	/* silence is judged by the pace of before as well until slow_until_ns:
 	 * by then all have heard of the new one */
 	uint64_t slow_suspect_ns, slow_lost_ns, slow_until_ns;
+	struct cause cause; /* of the last batch */
 	struct member *replaced, *replacer; /* an order of this step; NULL */
 	uint64_t still_ns;	/* restored: no planned move before; 0 */
 	uint64_t settle_ns;	/* joins are computed; TIME_NEVER: none wait */
@@ -189,6 +207,9 @@ void say_welcome(struct cluster *cl, const struct member *m);
 void say_probe(struct cluster *cl, struct member *m);
 struct note *say_note(struct cluster *cl, const struct member *m,
 		      enum note_kind kind, const char *why);
+/* "loss of web-2: server dead", "join of web-3 and 4 more" */
+void say_cause(const struct cluster *cl, const struct cause *c, char *out,
+	       unsigned size);
 void say_end_flows(struct cluster *cl, uint32_t tag,
 		   const struct route_set *routes, bool forced);
 

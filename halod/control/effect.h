@@ -63,6 +63,7 @@ struct note {
 	uint64_t ms;
 	uint16_t slot;
 	char why[96]; /* plain words: the rule that applied, the cause */
+	char event[96]; /* of a move: what brought it about; "" otherwise */
 	struct route_set routes;
 };
 

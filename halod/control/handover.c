@@ -151,6 +151,31 @@ static const char *rule_of(const struct member *from, const struct member *to)
 	}
 }
 
+/* What brought it about: what became of either node, else of the batch. */
+static struct cause cause_of(const struct cluster *cl,
+			     const struct member *from, const struct member *to)
+{
+	struct cause c = { .node = from ? from->node.id : 0 };
+
+	if (to && to->arrival == ARRIVAL_LOAD)
+		return (struct cause){ .kind = CAUSE_LOAD };
+	if (from && !member_is_alive(from)) {
+		c.kind = CAUSE_LOSS;
+		c.lost = from->node.cause;
+		return c;
+	}
+	if (from && !placement_has(cl->place, from->node.id)) {
+		c.kind = from->left				? CAUSE_GOODBYE
+			 : to && to->arrival == ARRIVAL_REPLACE ? CAUSE_REPLACE
+								: CAUSE_DRAIN;
+		return c;
+	}
+	if (to && to->arrival == ARRIVAL_JOIN)
+		return (struct cause){ .kind = CAUSE_JOIN,
+				       .node = to->node.id };
+	return cl->cause;
+}
+
 /* What a handover of a route is to be like. */
 struct wish {
 	uint32_t from, to;
@@ -188,6 +213,7 @@ static struct handover *begin(struct cluster *cl, const struct wish *w)
 	h->ready = w->was && w->was->ready;
 	h->reason = reason_of(cl, from, to);
 	h->why = rule_of(from, to);
+	h->cause = cause_of(cl, from, to);
 	h->next = *at;
 	*at = h;
 	list_append(&cl->handovers, &h->all);

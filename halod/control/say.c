@@ -85,6 +85,29 @@ struct note *say_note(struct cluster *cl, const struct member *m,
 	return note;
 }
 
+void say_cause(const struct cluster *cl, const struct cause *c, char *out,
+	       unsigned size)
+{
+	static const char *const words[] = {
+		[CAUSE_NONE] = "",
+		[CAUSE_JOIN] = "join of ",
+		[CAUSE_LOSS] = "loss of ",
+		[CAUSE_DRAIN] = "drain of ",
+		[CAUSE_GOODBYE] = "goodbye of ",
+		[CAUSE_REPLACE] = "replacement of ",
+		[CAUSE_LOAD] = "load of a table",
+	};
+	const struct member *m = c->node ? cl->by_id[c->node] : NULL;
+	bool lost = c->kind == CAUSE_LOSS;
+	char more[24] = "";
+
+	if (c->more)
+		snprintf(more, sizeof(more), " and %u more", c->more);
+	snprintf(out, size, "%s%s%s%s%s", words[c->kind], m ? m->node.name : "",
+		 lost ? ": " : "",
+		 lost ? lost_cause_name((enum lost_cause)c->lost) : "", more);
+}
+
 /* routes NULL: all of the tag */
 void say_end_flows(struct cluster *cl, uint32_t tag,
 		   const struct route_set *routes, bool forced)

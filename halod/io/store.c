@@ -18,6 +18,7 @@
 
 struct queued {
 	struct queued *next;
+	bool first_packet;	  /* only that, of event.seq */
 	struct store_event event; /* its routes point to ids */
 	uint16_t ids[];
 };
@@ -138,7 +139,10 @@ static int put_all(struct store_db *db, const struct backlog *work)
 	if (work->has_state)
 		err = store_db_put_state(db, &work->state);
 	for (const struct queued *q = work->first; !err && q; q = q->next)
-		err = store_db_put_event(db, &q->event);
+		err = q->first_packet
+			      ? store_db_put_first_packet(db, q->event.seq,
+							  q->event.first_us)
+			      : store_db_put_event(db, &q->event);
 	return err ? err : store_db_commit(db);
 }
 
@@ -331,6 +335,7 @@ static struct queued *copy_event(const struct store_event *event)
 	if (!q)
 		return NULL;
 	q->next = NULL;
+	q->first_packet = false;
 	q->event = *event;
 	if (len)
 		memcpy(q->ids, routes->ids, len);
@@ -352,6 +357,21 @@ void store_event(struct store *s, const struct store_event *event)
 	} else {
 		s->lost++;
 	}
+	pthread_mutex_unlock(&s->lock);
+}
+
+void store_first_packet(struct store *s, uint64_t seq, uint64_t first_us)
+{
+	struct store_event event = { .seq = seq, .first_us = first_us };
+	struct queued *q = copy_event(&event);
+
+	if (!q)
+		return; /* a figure, nothing that happened */
+	q->first_packet = true;
+	pthread_mutex_lock(&s->lock);
+	backlog_append(&s->backlog, q);
+	s->lost += backlog_trim(&s->backlog);
+	pthread_cond_signal(&s->wake);
 	pthread_mutex_unlock(&s->lock);
 }
 
@@ -379,6 +399,18 @@ int store_history(struct store *s, uint64_t since, const char *node,
 	if (ret)
 		return ret;
 	ret = store_db_history(db, since, node, from_ms, max, out);
+	store_db_close(db);
+	return ret;
+}
+
+int store_last_move(struct store *s, uint16_t route, struct store_event **out)
+{
+	struct store_db *db;
+	int ret = store_db_open_reader(&db, s->path);
+
+	if (ret)
+		return ret;
+	ret = store_db_last_move(db, route, out);
 	store_db_close(db);
 	return ret;
 }

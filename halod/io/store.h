@@ -18,6 +18,9 @@ struct store_event {
 	uint64_t seq;	  /* 1.., ascending; the caller goes on from last_seq */
 	uint64_t time_ms; /* CLOCK_REALTIME since the epoch */
 	struct note note; /* routes own memory only in store_history() */
+	/* of a move: from the decision until the plane had the table, and until
+	 * the first packet reached the new node; 0: not known */
+	uint64_t applied_us, first_us;
 };
 
 #define STORE_QUEUE_MAX	  4096	      /* events that wait for the disk … */
@@ -46,17 +49,27 @@ uint64_t store_last_seq(struct store *s);
 void store_save(struct store *s, struct cluster_saved *take_state);
 void store_event(struct store *s, const struct store_event *event);
 
+/* What became known of an event later: the first packet reached the new node.
+ * Queued like an event. */
+void store_first_packet(struct store *s, uint64_t seq, uint64_t first_us);
+
 /* 0 healthy; else -errno of the last failed write and its text: degraded. The
  * thread goes on trying. *lost counts events that were not kept. */
 int store_health(struct store *s, char *text, unsigned size, uint64_t *lost);
 
 /* History, newest last: events with seq > since, of node (NULL: any; as node,
- * from or to), time_ms >= from_ms; of more than max the newest max. What still
- * waits for the disk is not in it. Own read connection; may block on disk: call
- * from control requests only. Returns count or -errno; free() *out, one block.
+ * from or to), time_ms >= from_ms; of more than max the oldest max, so that one
+ * can go on from the last. What still waits for the disk is not in it. Own read
+ * connection; may block on disk: call from control requests only. Returns count
+ * or -errno; free() *out, one block.
  */
 int store_history(struct store *s, uint64_t since, const char *node,
 		  uint64_t from_ms, unsigned max, struct store_event **out);
+
+/* The last event on disk that gave the route to a node or to nobody: 1 and one
+ * event, 0, or -errno. As store_history(); looks through a bounded part of what
+ * happened, the newest first. */
+int store_last_move(struct store *s, uint16_t route, struct store_event **out);
 
 /* Writes all that is queued (waits at most 2 s), then ends the thread. NULL is
  * fine: a daemon that runs without a store. */

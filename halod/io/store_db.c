@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "io/store_db.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sqlite3.h>
@@ -40,6 +41,19 @@ static const char schema_sql[] =
 	" routes BLOB NOT NULL) STRICT;"
 	"PRAGMA user_version = 1;";
 
+/* From each schema to the next. What is new comes last in a table. */
+static const char *const migration_sql[] = {
+	[1] = "ALTER TABLE events ADD COLUMN event TEXT NOT NULL DEFAULT '';"
+	      "ALTER TABLE events ADD COLUMN applied_us INTEGER NOT NULL"
+	      " DEFAULT 0;"
+	      "ALTER TABLE events ADD COLUMN first_us INTEGER NOT NULL"
+	      " DEFAULT 0;"
+	      "PRAGMA user_version = 2;",
+};
+
+#define IS_MOVE "kind IN (14, 15)"
+static_assert(NOTE_MOVED == 14 && NOTE_UNOWNED == 15, "IS_MOVE");
+
 /* So that no answer to haloctl reads the whole history. A database that was
  * made without them gets them; to an older halod they mean nothing. */
 static const char indexes_sql[] =
@@ -49,7 +63,9 @@ static const char indexes_sql[] =
 	"CREATE INDEX IF NOT EXISTS events_from ON events"
 	" (from_node, seq, time_ms);"
 	"CREATE INDEX IF NOT EXISTS events_to ON events"
-	" (to_node, seq, time_ms);";
+	" (to_node, seq, time_ms);"
+	"CREATE INDEX IF NOT EXISTS events_moves ON events (seq)"
+	" WHERE " IS_MOVE ";";
 
 enum statement {
 	BEGIN,
@@ -61,6 +77,7 @@ enum statement {
 	PUT_NODE,
 	PUT_MOVING,
 	PUT_EVENT,
+	PUT_FIRST_PACKET,
 	PRUNE,
 	STATEMENTS
 };
@@ -75,7 +92,8 @@ static const char *const statement_sql[STATEMENTS] = {
 	[PUT_NODE] = "INSERT INTO nodes VALUES (?,?,?,?,?,?,?,?,?,?)",
 	[PUT_MOVING] = "INSERT INTO moving VALUES (?)",
 	[PUT_EVENT] = "INSERT OR REPLACE INTO events VALUES "
-		      "(?,?,?,?,?,?,?,?,?,?,?,?)",
+		      "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+	[PUT_FIRST_PACKET] = "UPDATE events SET first_us = ? WHERE seq = ?",
 	[PRUNE] = "DELETE FROM events WHERE seq <="
 		  " (SELECT max(seq) FROM events) - ?",
 };
@@ -160,14 +178,18 @@ static int check_integrity(struct store_db *db)
 	return err;
 }
 
-/* All or nothing, so that a kill here leaves an empty database. */
-static int create_schema(struct store_db *db)
+/* All or nothing, so that a kill here leaves the database as it was: empty, or
+ * of the former schema. */
+static int make_schema(struct store_db *db, int64_t from)
 {
 	int err = exec(db, "BEGIN IMMEDIATE");
 
 	if (err)
 		return err;
-	err = exec(db, schema_sql);
+	if (!from)
+		err = exec(db, schema_sql);
+	for (int64_t v = from ? from : 1; !err && v < STORE_DB_SCHEMA; v++)
+		err = exec(db, migration_sql[v]);
 	if (!err)
 		err = exec(db, "COMMIT");
 	if (err)
@@ -182,8 +204,8 @@ static int check_schema(struct store_db *db)
 
 	if (err)
 		return err;
-	if (version == 0)
-		return create_schema(db);
+	if (version >= 0 && version < STORE_DB_SCHEMA)
+		return make_schema(db, version);
 	return version == STORE_DB_SCHEMA ? 0 : -EPROTO;
 }
 
@@ -391,6 +413,19 @@ int store_db_put_event(struct store_db *db, const struct store_event *event)
 	return err ? err : run(st);
 }
 
+int store_db_put_first_packet(struct store_db *db, uint64_t seq,
+			      uint64_t first_us)
+{
+	sqlite3_stmt *st;
+	int err = get_statement(db, PUT_FIRST_PACKET, &st);
+
+	if (err)
+		return err;
+	sqlite3_bind_int64(st, 1, (sqlite3_int64)first_us);
+	sqlite3_bind_int64(st, 2, (sqlite3_int64)seq);
+	return run(st);
+}
+
 int store_db_commit(struct store_db *db)
 {
 	sqlite3_stmt *st;
@@ -503,17 +538,18 @@ int store_db_load(struct store_db *db, struct cluster_saved *out)
 	return err;
 }
 
-/* The seqs of a history: newest max of all, or those that name the node; the
+/* The seqs of a history: oldest max of all, or those that name the node; the
  * latter from an index for each column. */
-#define NEWEST " seq > ?1 AND time_ms >= ?2 ORDER BY seq DESC LIMIT ?4"
-#define NEWEST_WITH(column)                                   \
+/* + keeps it from sorting all that the index of times has. */
+#define OLDEST " seq > ?1 AND +time_ms >= ?2 ORDER BY seq LIMIT ?4"
+#define OLDEST_WITH(column)                                   \
 	"SELECT * FROM (SELECT seq FROM events WHERE " column \
-	" = ?3 AND" NEWEST ")"
-#define SEQS_OF_ALL "SELECT seq FROM events WHERE" NEWEST
+	" = ?3 AND" OLDEST ")"
+#define SEQS_OF_ALL "SELECT seq FROM events WHERE" OLDEST
 #define SEQS_OF_NODE                                              \
-	NEWEST_WITH("node")                                       \
-	" UNION " NEWEST_WITH("from_node") " UNION " NEWEST_WITH( \
-		"to_node") " ORDER BY seq DESC LIMIT ?4"
+	OLDEST_WITH("node")                                       \
+	" UNION " OLDEST_WITH("from_node") " UNION " OLDEST_WITH( \
+		"to_node") " ORDER BY seq LIMIT ?4"
 
 #define HISTORY_SIZE(seqs)                                \
 	"SELECT count(*), ifnull(sum(length(routes)), 0)" \
@@ -650,4 +686,49 @@ int store_db_history(struct store_db *db, uint64_t since, const char *node,
 		ret = build_history(db, &q, out);
 	exec(db, "COMMIT");
 	return ret;
+}
+
+#define MOVES_SEARCHED	   5000	      /* events … */
+#define MOVES_SEARCHED_LEN (8u << 20) /* … and bytes of route ids */
+
+static bool names_route(sqlite3_stmt *st, int column, uint16_t route)
+{
+	const uint8_t *ids = sqlite3_column_blob(st, column);
+	int len = sqlite3_column_bytes(st, column);
+
+	for (int i = 0; i + 1 < len; i += 2)
+		if ((ids[i] << 8 | ids[i + 1]) == route)
+			return true;
+	return false;
+}
+
+/* 0: none has it. */
+static uint64_t find_move(sqlite3_stmt *st, uint16_t route)
+{
+	size_t len = 0;
+
+	while (len < MOVES_SEARCHED_LEN && sqlite3_step(st) == SQLITE_ROW) {
+		if (names_route(st, 1, route))
+			return (uint64_t)sqlite3_column_int64(st, 0);
+		len += (size_t)sqlite3_column_bytes(st, 1);
+	}
+	return 0;
+}
+
+int store_db_last_move(struct store_db *db, uint16_t route,
+		       struct store_event **out)
+{
+	static const char sql[] =
+		"SELECT seq, routes FROM events WHERE " IS_MOVE
+		" ORDER BY seq DESC LIMIT ?";
+	sqlite3_stmt *st;
+	uint64_t seq;
+	int code = sqlite3_prepare_v2(db->sql, sql, -1, &st, NULL);
+
+	if (code != SQLITE_OK)
+		return to_errno(code);
+	sqlite3_bind_int(st, 1, MOVES_SEARCHED);
+	seq = find_move(st, route);
+	sqlite3_finalize(st);
+	return seq ? store_db_history(db, seq - 1, NULL, 0, 1, out) : 0;
 }

@@ -8,7 +8,7 @@
 
 #include "io/store.h"
 
-#define STORE_DB_SCHEMA	 1    /* PRAGMA user_version */
+#define STORE_DB_SCHEMA	 2    /* PRAGMA user_version */
 #define STORE_DB_BUSY_MS 1000 /* patience with another process's lock */
 
 struct store_db;
@@ -28,11 +28,16 @@ int store_db_last_seq(struct store_db *db, uint64_t *out);
 int store_db_begin(struct store_db *db);
 int store_db_put_state(struct store_db *db, const struct cluster_saved *state);
 int store_db_put_event(struct store_db *db, const struct store_event *event);
+int store_db_put_first_packet(struct store_db *db, uint64_t seq,
+			      uint64_t first_us);
 int store_db_commit(struct store_db *db); /* drops what history has too much */
 void store_db_abort(struct store_db *db);
 const char *store_db_error(struct store_db *db);
 
 int store_db_history(struct store_db *db, uint64_t since, const char *node,
 		     uint64_t from_ms, unsigned max, struct store_event **out);
+/* As store_last_move(). */
+int store_db_last_move(struct store_db *db, uint16_t route,
+		       struct store_event **out);
 
 #endif

@@ -75,6 +75,9 @@ int store_row_bind_event(sqlite3_stmt *st, const struct store_event *event)
 	sqlite3_bind_int64(st, 9, (sqlite3_int64)note->ms);
 	sqlite3_bind_int(st, 10, note->slot);
 	bind_text(st, 11, note->why);
+	bind_text(st, 13, note->event);
+	sqlite3_bind_int64(st, 14, (sqlite3_int64)event->applied_us);
+	sqlite3_bind_int64(st, 15, (sqlite3_int64)event->first_us);
 	return bind_routes(st, 12, &note->routes);
 }
 
@@ -185,5 +188,8 @@ int store_row_event(sqlite3_stmt *st, struct store_event *out, uint16_t *ids,
 	note->slot = (uint16_t)take_number(&r, UINT16_MAX);
 	take_text(&r, note->why, sizeof(note->why));
 	take_routes(&r, &note->routes, ids, room);
+	take_text(&r, note->event, sizeof(note->event));
+	out->applied_us = take_number(&r, INT64_MAX);
+	out->first_us = take_number(&r, INT64_MAX);
 	return r.bad ? -EUCLEAN : 0;
 }

@@ -803,6 +803,16 @@ static void wait_for_history(const char *request, const char *path)
 	assert_true(there);
 }
 
+/* What waited for the disk is there. */
+static void reopen_store(void)
+{
+	char err[200];
+
+	store_close(w->requests.store);
+	assert_int_equal(
+		store_open(&w->requests.store, w->db, err, sizeof(err)), 0);
+}
+
 static void history_tells_what_happened(void **state)
 {
 	join("a");
@@ -829,13 +839,83 @@ static void why_tells_the_last_move(void **state)
 	      { "routes/0/last_move/to", "\"a\"" });
 }
 
+static void a_long_history_comes_in_pages_without_a_gap(void **state)
+{
+	json_int_t since = 0;
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < 600; i++) {
+		CHECK("{'cmd':'cluster.freeze'}", { "frozen", "true" });
+		CHECK("{'cmd':'cluster.thaw'}", { "frozen", "false" });
+	}
+	reopen_store();
+	do {
+		char text[64];
+		json_t *page, *event;
+		size_t i;
+
+		snprintf(text, sizeof(text), "{'cmd':'history','since':%lld}",
+			 (long long)since);
+		page = ask(text);
+		json_array_foreach(json_object_get(page, "events"), i, event)
+		{
+			assert_int_equal(json_integer_value(
+						 json_object_get(event, "seq")),
+					 ++n);
+		}
+		since = json_integer_value(json_object_get(page, "next"));
+		json_decref(page);
+	} while (since);
+	assert_int_equal(n, w->seq);
+	assert_true(n >= 1200);
+}
+
+static void a_move_names_the_event_and_the_rule(void **state)
+{
+	static const struct {
+		const char *order, *why_route, *event, *why;
+	} rows[] = {
+		{ "{'cmd':'node.fail','name':'c'}",
+		  "{'cmd':'route.why','route':'24'}",
+		  "\"loss of c: by operator\"",
+		  "\"undo: routes handed back\"" },
+		{ "{'cmd':'node.drain','name':'a'}",
+		  "{'cmd':'route.why','route':'1'}", "\"drain of a\"",
+		  "\"highest slot takes the slot\"" },
+		{ "{'cmd':'node.undrain','name':'a'}",
+		  "{'cmd':'route.why','route':'24'}", "\"join of a\"",
+		  "\"join\"" },
+	};
+
+	join("a");
+	join("b");
+	join("c");
+	settle();
+	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+		json_t *answer = ask(rows[i].order);
+
+		json_decref(answer);
+		settle();
+		w->dead[2] = true;
+		reopen_store();
+		answer = ask(rows[i].why_route);
+		assert_string_equal(at(answer, "routes/0/last_move/event"),
+				    rows[i].event);
+		assert_string_equal(at(answer, "routes/0/last_move/why"),
+				    rows[i].why);
+		json_decref(answer);
+	}
+}
+
 static void an_event_has_all_members_whatever_it_is(void **state)
 {
 	static const uint16_t ids[] = { 1, 2, 3, 9 };
 	struct store_event event = {
 		.seq = 7,
 		.time_ms = 1763694000123,
+		.applied_us = 250,
 		.note = { .kind = NOTE_MOVED,
+			  .event = "drain of a",
 			  .from = "a",
 			  .to = "b",
 			  .reason = MOVE_DRAIN,
@@ -851,7 +931,9 @@ static void an_event_has_all_members_whatever_it_is(void **state)
 		text, "{\"schema\":1,\"seq\":7,\"time\":\"2025-11-21T03:00:00."
 		      "123Z\",\"kind\":\"moved\",\"node\":null,\"from\":\"a\","
 		      "\"to\":\"b\",\"reason\":\"drain\",\"version\":3,"
-		      "\"slot\":null,\"ms\":12,\"why\":\"because\",\"count\":4,"
+		      "\"slot\":null,\"ms\":12,\"why\":\"because\","
+		      "\"event\":\"drain of a\",\"applied_us\":250,"
+		      "\"first_packet_us\":null,\"count\":4,"
 		      "\"routes\":[[1,3],[9,9]]}");
 	free(text);
 	json_decref(json);
@@ -1135,6 +1217,8 @@ int main(void)
 		T(a_table_that_is_wrong_is_refused_by_its_object),
 		T(history_tells_what_happened),
 		T(why_tells_the_last_move),
+		T(a_long_history_comes_in_pages_without_a_gap),
+		T(a_move_names_the_event_and_the_rule),
 		T(an_event_has_all_members_whatever_it_is),
 		T(text_of_an_agent_that_is_no_text_is_not_passed_on),
 		T(a_drain_that_waits_is_answered_when_it_is_done),

@@ -228,10 +228,89 @@ static void history_gives_events_in_order_with_their_routes(void **state)
 	assert_int_equal(store_history(s, 0, "other", 980, 1000, &h), 3);
 	free(h);
 	assert_int_equal(store_history(s, 0, NULL, 0, 2, &h), 2);
-	assert_int_equal(h[0].seq, 99);
-	assert_int_equal(h[1].seq, 100);
+	assert_int_equal(h[0].seq, 1); /* it goes on from the last */
+	assert_int_equal(h[1].seq, 2);
 	free(h);
 	assert_int_equal(store_history(s, 100, NULL, 0, 2, &h), 0);
+	free(h);
+	store_close(s);
+}
+
+static void what_is_known_later_is_added_to_the_event(void **state)
+{
+	struct fixture *f = *state;
+	struct store *s = open_store(f);
+	struct store_event *h, event = {
+		.seq = 1,
+		.applied_us = 700,
+		.note = { .kind = NOTE_MOVED, .event = "join of b" },
+	};
+
+	store_event(s, &event);
+	store_first_packet(s, 1, 4200);
+	store_first_packet(s, 99, 1); /* of none: no harm */
+	store_close(s);
+	s = open_store(f);
+	assert_int_equal(store_last_seq(s), 1);
+	assert_int_equal(store_history(s, 0, NULL, 0, 10, &h), 1);
+	assert_int_equal(h[0].applied_us, 700);
+	assert_int_equal(h[0].first_us, 4200);
+	assert_string_equal(h[0].note.event, "join of b");
+	free(h);
+	store_close(s);
+}
+
+static void last_move_of_a_route_is_found(void **state)
+{
+	static const uint16_t ids[] = { 3, 258 };
+	struct fixture *f = *state;
+	struct store *s = open_store(f);
+	struct store_event event = {
+		.note = { .kind = NOTE_MOVED, .routes = { ids, 2 } },
+	}, *found;
+
+	event.seq = 1;
+	store_event(s, &event);
+	event.seq = 2;
+	event.note.kind = NOTE_MOVING; /* on its way: not there */
+	store_event(s, &event);
+	event.seq = 3;
+	event.note.kind = NOTE_UNOWNED;
+	event.note.routes.count = 1;
+	store_event(s, &event);
+	store_close(s);
+	s = open_store(f);
+	assert_int_equal(store_last_move(s, 3, &found), 1);
+	assert_int_equal(found->seq, 3);
+	free(found);
+	assert_int_equal(store_last_move(s, 258, &found), 1);
+	assert_int_equal(found->seq, 1);
+	free(found);
+	assert_int_equal(store_last_move(s, 2, &found), 0);
+	store_close(s);
+}
+
+static void database_of_the_former_schema_is_taken_over(void **state)
+{
+	struct fixture *f = *state;
+	struct store *s = open_store(f);
+	struct store_event *h;
+
+	put_event(s, 1, "a", 3);
+	store_close(s);
+	run_sql(f, "ALTER TABLE events DROP COLUMN event;"
+		   "ALTER TABLE events DROP COLUMN applied_us;"
+		   "ALTER TABLE events DROP COLUMN first_us;"
+		   "PRAGMA user_version = 1");
+	s = open_store(f);
+	assert_int_equal(store_history(s, 0, NULL, 0, 10, &h), 1);
+	assert_int_equal(h[0].note.routes.count, 3);
+	assert_string_equal(h[0].note.event, "");
+	free(h);
+	put_event(s, 2, "b", 1);
+	store_close(s);
+	s = open_store(f);
+	assert_int_equal(store_history(s, 0, NULL, 0, 10, &h), 2);
 	free(h);
 	store_close(s);
 }
@@ -282,7 +361,7 @@ static void long_history_is_read_quickly(void **state)
 	run_sql(f, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1"
 		   " FROM n WHERE i < 100000) INSERT INTO events SELECT i,"
 		   " i * 10, 1, '', 'web-' || (i % 50), 'all', 1, i, 7, 3,"
-		   " 'because', zeroblob(200) FROM n");
+		   " 'because', zeroblob(200), '', 0, 0 FROM n");
 	s = open_store(f);
 	assert_quick(s, "all", NULL, 0, 500);
 	assert_quick(s, "a node", "web-7", 0, 500);
@@ -571,6 +650,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		store_test(what_was_saved_last_is_loaded_whole),
 		store_test(history_gives_events_in_order_with_their_routes),
+		store_test(what_is_known_later_is_added_to_the_event),
+		store_test(last_move_of_a_route_is_found),
+		store_test(database_of_the_former_schema_is_taken_over),
 		store_test(history_is_bounded),
 		store_test(long_history_is_read_quickly),
 		store_test(missing_directory_says_how_to_make_it),

@@ -102,6 +102,37 @@ static const char *print_details(struct haloctl *ctl, const json_t *event,
 	return ms ? ", " : sep;
 }
 
+static const char *print_us(long long us, char *out)
+{
+	if (us >= 1000000)
+		return print_duration(us / 1000, out);
+	snprintf(out, PRINT_UNIT_MAX, "%lld.%lld ms", us / 1000,
+		 us % 1000 / 100);
+	return out;
+}
+
+/* " [loss of web-2: server dead; applied in 0.4 ms; …]" */
+static void print_course(struct haloctl *ctl, const json_t *event)
+{
+	const char *what = print_text(event, "event"), *sep = " [";
+	long long applied = print_number(event, "applied_us");
+	long long first = print_number(event, "first_packet_us");
+	char text[PRINT_UNIT_MAX];
+
+	if (*what)
+		fprintf(ctl->out, "%s%s", sep, what);
+	sep = *what ? "; " : sep;
+	if (applied)
+		fprintf(ctl->out, "%sapplied in %s", sep,
+			print_us(applied, text));
+	sep = applied ? "; " : sep;
+	if (first)
+		fprintf(ctl->out, "%sfirst packet after %s", sep,
+			print_us(first, text));
+	if (*what || applied || first)
+		fputc(']', ctl->out);
+}
+
 void event_print(struct haloctl *ctl, const json_t *event)
 {
 	const char *kind = print_text(event, "kind");
@@ -115,5 +146,6 @@ void event_print(struct haloctl *ctl, const json_t *event)
 	sep = print_details(ctl, event, sep);
 	if (*why)
 		fprintf(ctl->out, "%s%s", *sep ? ": " : "", why);
+	print_course(ctl, event);
 	fputc('\n', ctl->out);
 }

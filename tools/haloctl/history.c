@@ -20,23 +20,31 @@ void history_print(struct haloctl *ctl, json_t *event)
 		event_print(ctl, event);
 }
 
+/* A page at a time: what a daemon has kept may be long. */
 int history_catch_up(struct haloctl *ctl, json_int_t *seq)
 {
 	json_t *answer, *event;
+	bool more = true;
 	size_t i;
-	int err;
 
-	err = client_ask_all(
-		ctl, json_pack("{s:s, s:I}", "cmd", "history", "since", *seq),
-		"events", "since", &answer);
-	if (err)
-		return err;
-	json_array_foreach(json_object_get(answer, "events"), i, event)
-	{
-		history_print(ctl, event);
-		*seq = print_number(event, "seq");
+	while (more) {
+		int err = client_ask(ctl,
+				     json_pack("{s:s, s:I}", "cmd", "history",
+					       "since", *seq),
+				     &answer);
+
+		if (err)
+			return err;
+		json_array_foreach(json_object_get(answer, "events"), i, event)
+		{
+			history_print(ctl, event);
+			*seq = print_number(event, "seq");
+		}
+		more = print_number(answer, "next") != 0;
+		json_decref(answer);
+		if (fflush(ctl->out))
+			return HALOCTL_FAILED;
 	}
-	json_decref(answer);
 	return HALOCTL_OK;
 }
 
