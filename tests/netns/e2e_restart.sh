@@ -13,6 +13,8 @@ eventually "three nodes share the routes" spread a=8 b=8 c=8
 load_start --subscribers 48 --interval 100 --probes 50
 load_say publish on
 lab_wait 2 load_is '.published > 24'
+lab_ctl -j monitor --since 0 >"$LAB_DIR/monitor.json" 2>/dev/null &
+monitor=$!
 was=$(owners) version=$(version)
 load_say planned restart
 lab_kill halod KILL
@@ -20,6 +22,10 @@ lab_halod_start || give_up "halod starts again"
 check "the table is as it was" [ "$was" = "$(owners)" ]
 check "its version did not go backwards" not_older "$version"
 eventually "the nodes return" connected a b c
+check "history tells the event and how long it took" jq -e \
+	'[.events[] | select(.kind == "moved" and .to == "c")][0] |
+	.event == "join of c" and .applied_us > 0' \
+	<(lab_ctl -j history)
 check "no route moved meanwhile" [ "$was" = "$(owners)" ]
 check "every door leads to the node of the table" doors_agree
 load_say end
@@ -28,6 +34,13 @@ load_quit
 check "no message was lost" load_sum '.lost == 0 and .delivered > 0'
 lab_link c down
 eventually "a node that dies afterwards is replaced" spread a=12 b=12
+saw_all() {
+	jq -se 'any(.[]; .notice == "reconnected") and
+		([.[].seq | values] | . == [range(1; length + 1)]) and
+		any(.[]; .kind == "lost")' "$LAB_DIR/monitor.json"
+}
+eventually "a monitor goes on over the restart, and misses nothing" saw_all
+kill "$monitor"
 
 lab_kill halod
 check "a stop leaves the store readable" lab_halod_start

@@ -20,7 +20,7 @@ _haloctl() {
 		[node_drain]='--wait --deadline --dry-run'
 		[node_replace]='--dry-run'
 		[route_list]='--node --each'
-		[monitor]='--since'
+		[monitor]='--since --retry'
 		[history]='--node --since'
 		[simulate]='--routes --live --reserve --script --each'
 		[table_load]='--move --dry-run'

@@ -22,6 +22,8 @@ struct client {
 static int unreachable(struct haloctl *ctl, const char *what, const char *why,
 		       const char *advice)
 {
+	if (ctl->retries)
+		return HALOCTL_UNREACHABLE;
 	return haloctl_fail(ctl, HALOCTL_UNREACHABLE,
 			    &(struct haloctl_error){ .what = what,
 						     .object = ctl->socket,

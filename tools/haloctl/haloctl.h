@@ -26,6 +26,7 @@ enum haloctl_exit {
 struct haloctl {
 	bool json;   /* -j */
 	bool colour; /* out is a terminal and nobody objects */
+	bool retries; /* to lose the daemon is no error yet: not told */
 	const char *socket;
 	FILE *out, *err;
 	const struct command *command; /* the one that runs; for its usage */
