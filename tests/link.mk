@@ -59,7 +59,8 @@ LINK_ct_seq_driver := $(call ar,io packet wire base)
 LINK_test_plane_nft_table := $(call ar,plane io packet control table wire conf base)
 LINK_http_load := $(O)/obj/tests/bench/load/cpu.o
 LINK_udp_flood := $(LINK_http_load)
-HELPERS += $(O)/tests/bench/http_load $(O)/tests/bench/udp_flood
+HELPERS += $(O)/tests/bench/http_load $(O)/tests/bench/udp_flood \
+           $(O)/tests/bench/failover/fault
 LINK_test_agent_options := $(AGENT_OBJS) $(call ar,io wire base)
 LINK_test_agent_link := $(LINK_test_agent_options)
 LINK_test_agent_session := $(LINK_test_agent_options)

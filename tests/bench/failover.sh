@@ -1,19 +1,35 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Failover as the clients see it, nfqueue plane: the worst of RUNS (10), each
-# on a cluster of its own, counted from the moment before the command that
-# cuts the cable or kills the server is run. 200 idle SSE subscribers on the
-# node that dies, 200 new connections a second. A run in which the other node
-# was declared dead too (the machine stood still) is counted and repeated.
+# Failover as the clients see it, counted from the moment the cable is cut or
+# the server killed: idle subscribers on the node that dies, 500 new
+# connections a second. The worst of RUNS (20), each on a cluster of its own;
+# a run in which the other node was declared dead too (this machine stood
+# still) is counted and repeated. SYN retransmissions are those of all clients
+# as their kernel counts them (TcpExtTCPSynRetrans of their namespace).
 #
-#   name value unit, a line a figure
+# Prints `name value unit`, a line a figure; incidents go to stderr.
+#
+#   failover_…, server_kill_…    nft plane, 10 ms × 3 (profile fast)
+#   …_10k_…                      with 10,000 idle clients
+#   default_…                    nft plane, default profile
+#   nfqueue_…                    nfqueue plane, 10 ms × 3
+#   peer_…                       failover/peers.sh: what others do to them
+#   false_deaths_…               failover/false_deaths.sh
+#
+#   PARTS="silent killed many nfqueue default peers false_deaths"
+#   RUNS=20 FEW_RUNS=5 CAP=15 FALSE_DEATH_SECONDS=300
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 LAB=halobench$$
 LAB_DIR=$(mktemp -d "${TMPDIR:-/tmp}/$LAB.XXXXXX")
 . scripts/lab
-readonly RUNS=${RUNS:-10}
+readonly RUNS=${RUNS:-20} FEW_RUNS=${FEW_RUNS:-5} NEWCOMERS=500 PATIENCE=5
+readonly FALSE_DEATH_SECONDS=${FALSE_DEATH_SECONDS:-300}
+for part in halod peers false_deaths; do
+	# shellcheck source=/dev/null
+	. "tests/bench/failover/$part.sh"
+done
 
 give_up() {
 	echo "failover: $*" >&2
@@ -21,136 +37,92 @@ give_up() {
 	exit 1
 }
 
-# One node serves all, the other waits in reserve.
-start_cluster() {
-	rm -f "$LAB_DIR"/halod.db*
-	lab_halod_start || give_up "halod does not start"
-	lab_agent_start a
-	lab_wait 10 spread a=24 || give_up "a gets no routes"
-	lab_agent_start b
-	lab_wait 10 node_is b reserve || give_up "b is not in reserve"
-	load_start --subscribers 200 --probes 200 ||
-		give_up "the subscribers do not connect"
-	load_say probe on
-	lab_wait 2 load_is '.probes > 50'
+# silent PREFIX RUNS: a cable is cut
+silent() {
+	local incidents
+	incidents=$(runs "$2" silent "$IDLE_FEW") || exit
+	worst "$1failover_newconn_max_ms" .connect_max_ms ms <<<"$incidents"
+	worst "$1failover_newconn_failed" .connect_failed count <<<"$incidents"
+	worst "$1failover_answer_max_ms" .answer_max_ms ms <<<"$incidents"
+	worst "$1failover_syn_retransmits" .syn_retransmits count \
+		<<<"$incidents"
+	worst "$1failover_idle_reset_max_ms" .broken_last_ms ms <<<"$incidents"
+	worst "$1failover_idle_untold" '(.idle - .broken)' count <<<"$incidents"
+	echo "$1failover_disturbed_runs $(wc -l <"$LAB_DIR/disturbed") count"
 }
 
-stop_cluster() {
-	load_say quit
-	wait "$LOAD_PID" 2>/dev/null
-	lab_kill agent-a
-	lab_kill agent-b
-	lab_kill halod
+# killed PREFIX RUNS: a server is killed, its agent lives
+killed() {
+	local incidents
+	incidents=$(runs "$2" killed "$IDLE_FEW") || exit
+	worst "$1server_kill_failed_conns" .connect_failed count <<<"$incidents"
+	worst "$1server_kill_newconn_max_ms" .connect_max_ms ms <<<"$incidents"
+	worst "$1server_kill_told_max_ms" .broken_last_ms ms <<<"$incidents"
+	worst "$1server_kill_cut_short" .cut_short count <<<"$incidents"
+	echo "$1server_kill_disturbed_runs $(wc -l <"$LAB_DIR/disturbed") count"
 }
 
-# how often the node that was left alone was declared dead
-false_deaths() {
-	lab_ctl -j history | jq '[.events[]
-		| select(.kind == "lost" and .node == "b")] | length'
+# with PLANE PROFILE CMD…
+with() {
+	HALO_PLANE=$1 LAB_PROFILE=$2
+	lab_conf 'reserve = 1;' 'settle = "50 ms";'
+	"${@:3}"
 }
 
-# fault NAME COMMAND: run it under load; prints the incident, unless this
-# machine stood still for so long that the other node seemed dead as well
-fault() {
-	load_say "forced $1 : $2"
-	lab_wait 15 load_is '.broken >= 200 and .connected == 200' ||
-		give_up "subscribers do not return ($1)"
-	sleep 1.2 # a newcomer whose SYN was lost sends it again after 1 s
-	load_say end
-	lab_wait 2 grep -q '"incident"' "$LAB_DIR/load.json"
-	grep '"incident"' "$LAB_DIR/load.json" >&2
-	if [ "$(false_deaths)" -gt 0 ]; then
-		echo "$1" >>"$LAB_DIR/disturbed"
-	else
-		grep '"incident"' "$LAB_DIR/load.json"
-	fi
+many() {
+	local incidents
+	incidents=$(runs "$1" silent "$IDLE_MANY") || exit
+	worst failover_idle_reset_10k_max_ms .broken_last_ms ms <<<"$incidents"
+	worst failover_idle_untold_10k '(.idle - .broken)' count <<<"$incidents"
+	worst failover_newconn_10k_max_ms .connect_max_ms ms <<<"$incidents"
+	echo "failover_disturbed_runs_10k $(wc -l <"$LAB_DIR/disturbed") count"
 }
 
-# repeat CMD: until RUNS of it were undisturbed, or as many were not
-repeat() {
-	local done=0 run
-	: >"$LAB_DIR/disturbed"
-	while [ "$done" -lt "$RUNS" ] &&
-		[ "$(wc -l <"$LAB_DIR/disturbed")" -le "$RUNS" ]; do
-		run=$("$1") || return
-		[ -z "$run" ] || done=$((done + 1))
-		printf '%s\n' "$run"
+start_lab() {
+	local node
+	lab_up "$@" && lab_keys "$@" || give_up "the lab cannot be made"
+	for node in "$@"; do
+		lab_server_start "$node" || give_up "nginx does not start"
 	done
 }
 
-# without the connections it believes it still has
-restart_server() {
-	lab_server_kill a 2>/dev/null # may be dead already
-	lab_wait 5 not lab_answers a
-	lab_server_start a || give_up "nginx does not start again"
+peers() {
+	local fault name
+	scripts/install-deps --bench >&2
+	for fault in silent killed; do
+		for name in haproxy haproxy_tuned nginx nginx_tuned \
+			dnat dnat_flush; do
+			peer_figures "$name" "$fault"
+		done
+	done
 }
 
-run_silent() {
-	start_cluster >&2
-	fault silent "ip -n $(lab_ns gateway) link set port-a down"
-	stop_cluster >&2
-	lab_link a up
-	restart_server
-}
-
-run_killed() {
-	start_cluster >&2
-	fault killed "$(lab_server_killer a)"
-	stop_cluster >&2
-	restart_server
-}
-
-# worst FIGURE MEMBER UNIT: of the incidents on stdin
-worst() {
-	jq -rs --arg name "$1" --arg unit "$3" \
-		"\"\\(\$name) \\(map(.$2) | max) \\(\$unit)\""
-}
-
-figures() {
-	local suffix=$1 silent killed
-	lab_conf 'reserve = 1;'
-	silent=$(repeat run_silent) || exit
-	echo "nfqueue_failover_disturbed_runs$suffix" \
-		"$(wc -l <"$LAB_DIR/disturbed") count"
-	killed=$(repeat run_killed) || exit
-	worst "nfqueue_failover_newconn_max_ms$suffix" connect_max_ms ms \
-		<<<"$silent"
-	worst "nfqueue_failover_newconn_failed$suffix" connect_failed count \
-		<<<"$silent"
-	worst "nfqueue_failover_idle_reset_max_ms$suffix" broken_last_ms ms \
-		<<<"$silent"
-	worst "nfqueue_server_kill_reset_max_ms$suffix" broken_last_ms ms \
-		<<<"$killed"
-	worst "nfqueue_server_kill_refused$suffix" connect_failed count \
-		<<<"$killed"
-}
-
-# The longest wait of a new connection while half of the routes move, with
-# clients that are told.
-handover() {
-	lab_conf
-	lab_consumer_start a
-	lab_halod_start || give_up "halod does not start"
-	lab_agent_start a
-	lab_wait 10 spread a=24 || give_up "a gets no routes"
-	load_start --subscribers 200 --probes 200 ||
-		give_up "the subscribers do not connect"
-	load_say probe on
-	load_say planned join
-	lab_agent_start b
-	lab_wait 10 spread a=12 b=12 || give_up "b does not join"
-	lab_wait 10 all_back || give_up "subscribers do not return"
-	load_say end
-	lab_wait 2 grep -q '"incident"' "$LAB_DIR/load.json"
-	grep '"incident"' "$LAB_DIR/load.json"
-	stop_cluster >&2
+false_deaths_part() {
+	lab_down
+	mkdir -p "$LAB_DIR"
+	start_lab a b c d e f
+	with nft fast false_deaths_under_load "$FALSE_DEATH_SECONDS"
 }
 
 trap lab_down EXIT
 trap 'exit 130' INT TERM
-lab_up a b && lab_keys a b || give_up "the lab cannot be made"
-lab_server_start a && lab_server_start b || give_up "nginx does not start"
-LAB_PROFILE=fast figures ''
-LAB_PROFILE=default figures _default
-rm -f "$LAB_DIR"/halod.db*
-LAB_PROFILE=default handover | worst handover_max_ms connect_max_ms ms
+ulimit -n 65536 2>/dev/null
+start_lab a b
+for part in ${PARTS:-silent killed many nfqueue default peers false_deaths}; do
+	case $part in
+	silent) with nft fast silent '' "$RUNS" ;;
+	killed) with nft fast killed '' "$RUNS" ;;
+	many) with nft fast many "$FEW_RUNS" ;;
+	nfqueue)
+		with nfqueue fast silent nfqueue_ "$FEW_RUNS"
+		with nfqueue fast killed nfqueue_ "$FEW_RUNS"
+		;;
+	default)
+		with nft default silent default_ "$FEW_RUNS"
+		with nft default killed default_ "$FEW_RUNS"
+		;;
+	peers) peers ;;
+	false_deaths) false_deaths_part ;;
+	*) give_up "no part $part" ;;
+	esac
+done
