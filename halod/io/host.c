@@ -305,6 +305,7 @@ static void check_queues(struct host_report *out, const struct conf *conf,
 
 struct forward_search {
 	struct host_report *out;
+	bool tracked; /* conntrack knows the packets */
 	unsigned dropping;
 };
 
@@ -319,16 +320,18 @@ static void judge_chain(void *arg, const struct nft_base_chain *c)
 	s->dropping++;
 	remedy(find(s->out, HOST_WARNING, "firewall",
 		    "chain %s %s %s drops what no rule of it accepts; HaloD's "
-		    "packets pass it untracked",
-		    c->family, c->table, c->name),
-	       "nft insert rule %s %s %s ct state untracked accept", c->family,
-	       c->table, c->name);
+		    "packets pass it %s",
+		    c->family, c->table, c->name,
+		    s->tracked ? "translated" : "untracked"),
+	       "nft insert rule %s %s %s ct %s accept", c->family, c->table,
+	       c->name, s->tracked ? "status dnat" : "state untracked");
 }
 
 static void check_firewall(struct host_report *out, const struct conf *conf,
 			   bool running)
 {
-	struct forward_search s = { .out = out };
+	struct forward_search s = { .out = out,
+				    .tracked = strcmp(conf->plane, "nfqueue") };
 	int err = nft_each_base_chain(judge_chain, &s);
 
 	if (err)
