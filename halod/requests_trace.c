@@ -134,27 +134,23 @@ static void find_node(struct trace *t)
 		     table->seat_of[t->door.route], t->view.node->name);
 }
 
+static uint16_t port_on_node(const struct trace *t)
+{
+	uint16_t port = t->ctx->conf->services[t->door.service].node_port;
+
+	return port ? port : t->to.port;
+}
+
 static void find_flow(struct trace *t)
 {
-	struct flow_query query = { .route = t->door.route };
+	struct flow_query query = { .client = t->client,
+				    .door = t->to,
+				    .protocol = t->protocol };
 	struct requests_context *ctx = t->ctx;
-	struct flow_view *flows;
-	int n;
 
-	flows = ctx->plane && t->client.port
-			? calloc(FLOWS_SHOWN, sizeof(*flows))
-			: NULL;
-	if (!flows)
-		return;
-	n = ctx->plane_ops->flows(ctx->plane, &query, flows, FLOWS_SHOWN);
-	for (int i = 0; i < n && !t->has_flow; i++) {
-		t->flow = flows[i];
-		t->has_flow =
-			flows[i].client.port == t->client.port &&
-			flows[i].service == t->door.service &&
-			addr_equal(&flows[i].client.addr, &t->client.addr);
-	}
-	free(flows);
+	t->has_flow =
+		ctx->plane && t->client.port &&
+		ctx->plane_ops->flows(ctx->plane, &query, &t->flow, 1) == 1;
 }
 
 static uint64_t left_ms(const struct trace *t)
@@ -219,8 +215,8 @@ static void judge(struct trace *t)
 	}
 	find_node(t);
 	if (t->seat)
-		t->target =
-			(struct endpoint){ t->seat->addr[family], t->to.port };
+		t->target = (struct endpoint){ t->seat->addr[family],
+					       port_on_node(t) };
 	find_flow(t);
 	if (t->has_flow)
 		judge_flow(t);

@@ -318,12 +318,29 @@ static struct flow_view view(const struct flow *f, uint64_t now_ns)
 	};
 }
 
+static unsigned one_flow(const struct engine *e, const struct flow_query *q,
+			 struct flow_view *out, uint64_t now_ns)
+{
+	const struct flow_key key = { .client = q->client.addr,
+				      .protocol = q->protocol,
+				      .client_port = q->client.port,
+				      .door_port = q->door.port };
+	const struct flow *f = flow_find(e->flows, &key);
+
+	if (!f || !matches(q, f))
+		return 0;
+	*out = view(f, now_ns);
+	return 1;
+}
+
 unsigned engine_flows(const struct engine *e, const struct flow_query *q,
 		      struct flow_view *out, unsigned max, uint64_t now_ns)
 {
 	uint32_t span = flow_table_span(e->flows);
 	unsigned n = 0;
 
+	if (q->client.port && max)
+		return one_flow(e, q, out, now_ns);
 	for (uint32_t i = 0; i < span && n < max; i++) {
 		const struct flow *f = flow_at(e->flows, i);
 

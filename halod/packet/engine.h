@@ -190,6 +190,9 @@ struct flow_view {
 struct flow_query {
 	uint16_t route; /* 0: any */
 	uint32_t tag;	/* 0: any */
+	/* One flow alone, which is found at once; client's port 0: any. */
+	struct endpoint client, door;
+	uint8_t protocol;
 };
 unsigned engine_flows(const struct engine *e, const struct flow_query *q,
 		      struct flow_view *out, unsigned max, uint64_t now_ns);

@@ -356,6 +356,18 @@ static bool view(void *arg, const struct conntrack_entry *c)
 	return v->count < v->max;
 }
 
+/* Without a walk through all there are. */
+static int find_one(struct plane *p, const struct flow_query *q,
+		    struct viewing *v)
+{
+	const struct conntrack_entry wanted = { .client = q->client,
+						.door = q->door,
+						.protocol = q->protocol };
+	int err = conntrack_find(p->ct, &wanted, 1, view, v);
+
+	return err ? err : (int)v->count;
+}
+
 static int nft_flows(struct plane *p, const struct flow_query *q,
 		     struct flow_view *out, unsigned max)
 {
@@ -365,6 +377,8 @@ static int nft_flows(struct plane *p, const struct flow_query *q,
 
 	if (!max)
 		return 0;
+	if (q->client.port)
+		return find_one(p, q, &v);
 	if (q->tag)
 		tag.mask = p->tag.mask;
 	err = conntrack_list(p->ct, &tag, view, &v);

@@ -22,6 +22,24 @@ check "routes are where the design's table has them" \
 	[ "$(owners | tr -d '\n')" = aaaaaaaaccccbbbbbbbbcccc ]
 check "every door leads to the node of the table" doors_agree
 check "over IPv6 too" doors_agree "[$VIP6]"
+
+# A client that is to be found among the others.
+client=198.18.0.1:39999
+lab_spawn known client curl -sN \
+	-H "Accept: text/event-stream" --interface "${client%:*}" \
+	--local-port "${client#*:}" "http://$VIP:8001/sub"
+is_shown() {
+	lab_ctl -j route show 1 | jq -e --arg client "$client" \
+		'.routes[0].flows | any(.client == $client and .established
+			and .node == "a" and .service == "browser")'
+}
+is_traced() {
+	lab_ctl -j trace "$client" "$VIP:$1" | jq -e ".. | .flow? // empty"
+}
+eventually "a route's clients are shown" is_shown
+check "one is traced to its node" is_traced 8001
+check "and to no other door" not is_traced 8002
+lab_kill known
 eventually "all subscribers are back" all_back
 load_say end
 load_quit

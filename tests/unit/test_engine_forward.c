@@ -80,6 +80,27 @@ static void a_connection_is_established_by_its_handshake(void **state)
 	assert_int_equal(view.client.port, 40000);
 }
 
+static void one_flow_is_found_by_its_client(void **state)
+{
+	struct world *w = *state;
+	struct flow_query one = { .client.port = 40001,
+				  .door.port = BROWSER + 5,
+				  .protocol = IPPROTO_TCP };
+	struct flow_view view;
+
+	addr_parse(&one.client.addr, WORLD_CLIENT);
+	addr_parse(&one.door.addr, WORLD_VIP);
+	world_establish(w, 40000, BROWSER + 4);
+	world_establish(w, 40001, BROWSER + 5);
+	assert_int_equal(engine_flows(w->engine, &one, &view, 1, w->now_ns), 1);
+	assert_int_equal(view.route, 6);
+	one.door.port--;
+	assert_int_equal(engine_flows(w->engine, &one, &view, 1, w->now_ns), 0);
+	one.door.port++;
+	one.protocol = IPPROTO_UDP;
+	assert_int_equal(engine_flows(w->engine, &one, &view, 1, w->now_ns), 0);
+}
+
 static void ipv6_is_carried_both_ways(void **state)
 {
 	struct world *w = *state;
@@ -554,6 +575,7 @@ int main(void)
 		TEST(a_syn_goes_to_the_routes_node),
 		TEST(the_answer_comes_from_the_virtual_address),
 		TEST(a_connection_is_established_by_its_handshake),
+		TEST(one_flow_is_found_by_its_client),
 		TEST(ipv6_is_carried_both_ways),
 		TEST(a_node_without_an_ipv6_address_refuses_ipv6),
 		TEST(udp_is_carried_both_ways),
