@@ -199,6 +199,41 @@ void carrier_hold(struct carrier *c, const struct route_set *routes, bool on)
 			  "routes=%u error=%s", routes->count, strerror(-err));
 }
 
+static bool same_service(const struct engine_conf *a,
+			 const struct engine_conf *b, unsigned i)
+{
+	const struct engine_service *x = &a->services[i], *y = &b->services[i];
+
+	return !strcmp(x->name, y->name) && x->listen == y->listen &&
+	       x->protocol == y->protocol && x->keep == y->keep &&
+	       a->nat[i].node_port == b->nat[i].node_port &&
+	       a->nat[i].snat == b->nat[i].snat;
+}
+
+static bool same_doors(const struct engine_conf *a, const struct engine_conf *b)
+{
+	if (a->n_services != b->n_services ||
+	    a->no_node_hold_ns != b->no_node_hold_ns)
+		return false;
+	for (unsigned i = 0; i < a->n_services; i++)
+		if (!same_service(a, b, i))
+			return false;
+	return addr_equal(&a->vip[FAMILY_V4], &b->vip[FAMILY_V4]) &&
+	       addr_equal(&a->vip[FAMILY_V6], &b->vip[FAMILY_V6]);
+}
+
+int carrier_set_doors(struct carrier *c, const struct conf *from,
+		      const struct conf *to, char *err, unsigned err_size)
+{
+	struct engine_conf was, is;
+
+	settings_engine(&was, from);
+	settings_engine(&is, to);
+	if (same_doors(&was, &is))
+		return 0;
+	return c->ops->set_doors(c->plane, &is, err, err_size);
+}
+
 void carrier_end_flows(struct carrier *c, uint32_t tag,
 		       const struct route_set *routes, bool forced)
 {

@@ -36,6 +36,10 @@ struct table *carrier_adopt(struct carrier *c);
 /* 0, or -errno and the former table stays. */
 int carrier_apply(struct carrier *c, struct table *t);
 void carrier_hold(struct carrier *c, const struct route_set *routes, bool on);
+/* The doors of to, where they are other than those of from, which it has. 0, or
+ * -errno with a line in err and nothing has changed. */
+int carrier_set_doors(struct carrier *c, const struct conf *from,
+		      const struct conf *to, char *err, unsigned err_size);
 void carrier_end_flows(struct carrier *c, uint32_t tag,
 		       const struct route_set *routes, bool forced);
 void carrier_close(struct carrier *c, bool flush); /* also if not open */

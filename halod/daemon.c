@@ -21,7 +21,9 @@
 #include "io/realtime.h"
 #include "io/store.h"
 #include "notes.h"
+#include "reconf.h"
 #include "recovery.h"
+#include "reload.h"
 #include "requests.h"
 #include "settings.h"
 
@@ -39,8 +41,10 @@ struct daemon {
 	struct carrier carrier;
 	struct store *store; /* NULL: degraded */
 	char store_error[200];
-	uint64_t seq;			      /* of the last event */
-	uint64_t decided_ns;		      /* the step in hand began */
+	struct reload *reload;
+	char reload_error[400]; /* why the file is not in force; or "" */
+	uint64_t seq;		/* of the last event */
+	uint64_t decided_ns;	/* the step in hand began */
 	uint64_t applied_version, applied_us; /* by the plane, in that step */
 	struct log_limit peer_notes;
 	struct agents *agents;
@@ -318,6 +322,13 @@ static void on_agent_closed(void *arg, uint64_t link, const char *why)
 	feed(arg, &ev);
 }
 
+static void on_agent_revoked(void *arg, uint64_t link)
+{
+	struct event ev = { .type = EVENT_REVOKED, .link = link };
+
+	feed(arg, &ev);
+}
+
 static void on_probed(void *arg, uint32_t tag, bool ok)
 {
 	struct event ev = { .type = EVENT_PROBED, .tag = tag, .ok = ok };
@@ -384,21 +395,86 @@ static void request_shutdown(void *arg, bool flush)
 	ev_timer_start(d->loop, &d->shutdown_timer); /* once, however often */
 }
 
+/* ---- reload ---- */
+
+static void become_realtime(const struct conf *conf)
+{
+	int err = 0;
+
+	if (conf->agents.profile != PROFILE_FAST)
+		return;
+	err = realtime_lock_memory();
+	if (!err)
+		err = realtime_enter(REALTIME_PRIORITY);
+	if (err)
+		log_warn("profile fast without real-time scheduling",
+			 "why=\"%s\" try=\"CAP_SYS_NICE, CAP_IPC_LOCK\"",
+			 strerror(-err));
+}
+
 static void on_reload(struct ev_loop *loop, ev_signal *w, int revents)
 {
-	static struct diag_list diags; /* too large for the stack */
 	struct daemon *d = w->data;
+	int err = reload_ask(d->reload, &d->conf, NULL);
 
-	diags = (struct diag_list){ 0 };
-	if (agents_reload_keys(d->agents, &diags))
-		log_error("keys not reloaded", "keys=%s why=\"%s\"",
-			  d->conf.agents.keys,
-			  diags.count ? diags.items[0].text : "unreadable");
-	else
-		log_info("keys reloaded",
-			 "keys=%s note=\"other settings are "
-			 "read at start\"",
-			 d->conf.agents.keys);
+	if (err)
+		log_error("not reloaded", "why=\"%s\"", strerror(-err));
+}
+
+static int request_reload(void *arg, struct control_client *client)
+{
+	struct daemon *d = arg;
+
+	return reload_ask(d->reload, &d->conf, client);
+}
+
+static void forget_client(void *arg, struct control_client *client)
+{
+	struct daemon *d = arg;
+
+	reload_forget(d->reload, client);
+}
+
+/* What stands in status until the file can be taken over. */
+static void remember_refusal(struct daemon *d, const struct diag_list *diags)
+{
+	const struct diag *first = diags->count ? &diags->items[0] : NULL;
+
+	for (unsigned i = 0; i < diags->count; i++) {
+		const struct diag *e = &diags->items[i];
+
+		if (first->warning)
+			first = e;
+		log_error("not reloaded", "at=%s:%u why=\"%s\"", e->file,
+			  e->line, e->text);
+	}
+	snprintf(d->reload_error, sizeof(d->reload_error), "%.80s, line %u: %s",
+		 first ? first->file : d->path, first ? first->line : 0,
+		 first ? first->text : "it could not be read");
+}
+
+static json_t *on_read(void *arg, struct reload_read *read)
+{
+	struct daemon *d = arg;
+	struct reconf_parts parts = { .path = d->path,
+				      .conf = &d->conf,
+				      .carrier = &d->carrier,
+				      .cluster = d->cluster,
+				      .fx = d->fx,
+				      .agents = d->agents };
+	struct conf before = d->conf;
+
+	if (reconf_apply(&parts, read)) {
+		remember_refusal(d, &read->diags);
+	} else {
+		*d->reload_error = 0;
+		log_info("reloaded", "file=%s", d->path);
+		carry_out(d);
+		feed_deferred(d);
+		if (before.agents.profile != d->conf.agents.profile)
+			become_realtime(&d->conf);
+	}
+	return reconf_answer(d->path, &before, read);
 }
 
 static void watch_signal(struct daemon *d, ev_signal *w, int signum,
@@ -431,7 +507,8 @@ static int open_cluster(struct daemon *d)
 	d->fx = effects_new();
 	d->cluster = cluster_new(&conf, clock_monotonic_ns());
 	d->probes = probes_new(d->loop, on_probed, d);
-	if (!d->fx || !d->cluster || !d->probes)
+	if (!d->fx || !d->cluster || !d->probes ||
+	    reload_new(&d->reload, d->loop, d->path, on_read, d))
 		return -ENOMEM;
 	return clock_timer_init(&d->tick, d->loop, on_tick, d);
 }
@@ -441,6 +518,7 @@ static int open_listeners(struct daemon *d, char *err, unsigned err_size)
 {
 	struct agents_handler agents = { .message = on_agent_message,
 					 .closed = on_agent_closed,
+					 .revoked = on_agent_revoked,
 					 .arg = d };
 	struct control_handler control = { .request = on_request,
 					   .gone = on_client_gone,
@@ -492,21 +570,9 @@ static void fill_requests(struct daemon *d)
 	r->now_ns = clock_monotonic_ns;
 	r->step = step_for_requests;
 	r->shutdown = request_shutdown;
-}
-
-static void become_realtime(const struct conf *conf)
-{
-	int err = 0;
-
-	if (conf->agents.profile != PROFILE_FAST)
-		return;
-	err = realtime_lock_memory();
-	if (!err)
-		err = realtime_enter(REALTIME_PRIORITY);
-	if (err)
-		log_warn("profile fast without real-time scheduling",
-			 "why=\"%s\" try=\"CAP_SYS_NICE, CAP_IPC_LOCK\"",
-			 strerror(-err));
+	r->reload = request_reload;
+	r->forget = forget_client;
+	r->reload_error = d->reload_error;
 }
 
 static int open_plane_with_state(struct daemon *d, char *err, unsigned err_size)
@@ -603,8 +669,9 @@ static void stop_watching(struct daemon *d)
 void daemon_close(struct daemon *d)
 {
 	stop_watching(d);
-	requests_fini(&d->requests);
 	control_socket_free(d->control);
+	requests_fini(&d->requests);
+	reload_free(d->reload);
 	agents_free(d->agents);
 	probes_free(d->probes);
 	carrier_close(&d->carrier, d->flush);

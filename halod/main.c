@@ -12,6 +12,7 @@
 #include "conf/conf.h"
 #include "daemon.h"
 #include "io/host.h"
+#include "settings.h"
 
 #define DEFAULT_CONF "/etc/halod/halod.conf"
 
@@ -128,17 +129,6 @@ static void raise_descriptor_limit(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-static void set_log_level(const struct conf *conf, bool debug)
-{
-	static const char *const names[] = { "error", "warn", "info", "debug" };
-
-	for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
-		if (!strcmp(conf->log_level, names[i]))
-			log_set_level((enum log_level)i);
-	if (debug)
-		log_set_level(LOG_LEVEL_DEBUG);
-}
-
 static int run(const struct conf *conf, const char *path)
 {
 	char err[256] = "";
@@ -176,6 +166,8 @@ int main(int argc, char **argv)
 		printf("%s: valid\n", o.path);
 		return EXIT_SUCCESS;
 	}
-	set_log_level(&conf, o.debug);
+	settings_log_level(&conf, &conf);
+	if (o.debug)
+		log_set_level(LOG_LEVEL_DEBUG);
 	return run(&conf, o.path);
 }

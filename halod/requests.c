@@ -33,6 +33,7 @@ static const struct {
 	{ "cluster.thaw", request_cluster_thaw },
 	{ "table.dump", request_table_dump },
 	{ "table.load", request_table_load },
+	{ "config.reload", request_config_reload },
 	{ "monitor", request_monitor },
 	{ "history", request_history },
 };
@@ -220,6 +221,8 @@ void requests_gone(struct requests_context *ctx, struct control_client *client)
 		if (ctx->waiting[i].client == client)
 			ctx->waiting[i].client = NULL;
 	}
+	if (ctx->forget)
+		ctx->forget(ctx->arg, client);
 }
 
 void requests_fini(struct requests_context *ctx)

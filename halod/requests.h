@@ -49,12 +49,17 @@ struct requests_context {
 	struct agents *agents;
 	uint64_t start_ns;
 	const char *const *warnings; /* for status; NULL-terminated, or NULL */
+	const char *reload_error;    /* why the file is not in force; or "" */
 
 	uint64_t (*now_ns)(void); /* CLOCK_MONOTONIC */
 	/* cluster_step() and its effects carried out; its return value */
 	int (*step)(void *arg, const struct event *ev);
 	/* takes effect after the response has been written */
 	void (*shutdown)(void *arg, bool flush);
+	/* answered later; or -errno, and it is not */
+	int (*reload)(void *arg, struct control_client *client);
+	/* a client that reload() knows went away */
+	void (*forget)(void *arg, struct control_client *client);
 
 	/* requests' own; zero at start */
 	struct requests_waiter waiting[CONTROL_CLIENTS_MAX];

@@ -26,7 +26,7 @@ request_fn request_node_list, request_node_show, request_node_drain,
 request_fn request_route_list, request_route_show, request_route_why,
 	request_trace;
 request_fn request_cluster_freeze, request_cluster_thaw;
-request_fn request_monitor, request_history;
+request_fn request_monitor, request_history, request_config_reload;
 request_fn request_table_dump, request_table_load;
 
 struct request_error {

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* status, stats, doctor, shutdown, cluster freeze and thaw */
+/* status, stats, doctor, shutdown, reload, cluster freeze and thaw */
+#include <errno.h>
 #include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "io/host.h"
@@ -184,6 +186,9 @@ static json_t *degraded_view(struct requests_context *ctx, json_t *plane,
 		complain(list, "packets lost before a worker: %lld",
 			 (long long)(lost_queue + lost_socket));
 	complain_of_conntrack(list, plane);
+	if (ctx->reload_error && *ctx->reload_error)
+		complain(list, "the configuration file is not in force: %s",
+			 ctx->reload_error);
 	for (unsigned i = 0; ctx->warnings && ctx->warnings[i]; i++)
 		complain(list, "%s", ctx->warnings[i]);
 	return list;
@@ -282,6 +287,20 @@ json_t *request_shutdown(struct requests_context *ctx, json_t *args,
 	view_add(result,
 		 json_pack("{s:b, s:b}", "stopping", 1, "flush", flush));
 	return result;
+}
+
+json_t *request_config_reload(struct requests_context *ctx, json_t *args,
+			      struct control_client *client)
+{
+	int err = client ? ctx->reload(ctx->arg, client) : -EINVAL;
+
+	if (!err)
+		return NULL;
+	return request_error(&(struct request_error){
+		.code = "failed",
+		.what = "cannot reload the configuration",
+		.why = strerror(-err),
+	});
 }
 
 static json_t *freeze(struct requests_context *ctx, enum event_type type,

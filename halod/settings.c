@@ -4,6 +4,8 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "base/log.h"
+
 static bool any_keeps(const struct conf *c)
 {
 	for (unsigned i = 0; i < c->n_services; i++)
@@ -66,4 +68,23 @@ void settings_engine(struct engine_conf *out, const struct conf *c)
 		out->nat[i].node_port = c->services[i].node_port;
 		out->nat[i].snat = c->services[i].snat;
 	}
+}
+
+static enum log_level level_of(const struct conf *c)
+{
+	static const char *const names[] = { "error", "warn", "info", "debug" };
+	unsigned i = 0;
+
+	while (strcmp(c->log_level, names[i]))
+		i++;
+	return (enum log_level)i;
+}
+
+void settings_log_level(const struct conf *from, const struct conf *to)
+{
+	bool told = log_enabled(LOG_LEVEL_DEBUG) &&
+		    level_of(from) != LOG_LEVEL_DEBUG;
+
+	if (!told)
+		log_set_level(level_of(to));
 }

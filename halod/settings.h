@@ -14,4 +14,7 @@ void settings_cluster(struct cluster_conf *out, const struct conf *c);
 /* All but now_ns and seed, which are the worker's. */
 void settings_engine(struct engine_conf *out, const struct conf *c);
 
+/* Of to, when it is another than from's; -d stays in force. */
+void settings_log_level(const struct conf *from, const struct conf *to);
+
 #endif

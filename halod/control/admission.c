@@ -263,3 +263,19 @@ int admission_closed(struct cluster *cl, const struct event *ev)
 		admission_link_ended(cl, m);
 	return 0;
 }
+
+/* Whoever has its key taken away shall not serve a moment longer. */
+int admission_revoked(struct cluster *cl, const struct event *ev)
+{
+	struct member *m = member_by_link(cl, ev->link);
+
+	if (!m)
+		return 0;
+	if (!m->serves && !placement_has(cl->place, m->node.id)) {
+		admission_link_ended(cl, m);
+		return 0;
+	}
+	member_set_link(cl, m, 0);
+	member_doom(cl, m, LOST_REVOKED);
+	return 0;
+}

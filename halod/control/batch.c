@@ -110,7 +110,7 @@ static void bury(struct cluster *cl, struct member *m)
 		say_close_later(cl, m->node.link);
 		member_set_link(cl, m, 0);
 	}
-	if (cause != LOST_OPERATOR)
+	if (cause != LOST_OPERATOR && cause != LOST_REVOKED)
 		quarantine_count(cl, m);
 	m->node.cause = cause;
 	m->node.agent_away = m->probing = false;

@@ -85,6 +85,7 @@ static int (*const handlers[])(struct cluster *, const struct event *) = {
 	[EVENT_ASSIGNED_OK] = handover_assigned_ok,
 	[EVENT_GOODBYE] = admission_goodbye,
 	[EVENT_LINK_CLOSED] = admission_closed,
+	[EVENT_REVOKED] = admission_revoked,
 	[EVENT_PROBED] = liveness_probed,
 	[EVENT_REFUSED] = liveness_refused,
 	[EVENT_APPLY_FAILED] = publish_failed,

@@ -45,6 +45,7 @@ enum event_type {
 	EVENT_ASSIGNED_OK,  /* link, assigned_ok */
 	EVENT_GOODBYE,	    /* link */
 	EVENT_LINK_CLOSED,  /* link: FIN, RST or protocol error */
+	EVENT_REVOKED,	    /* link: it ended, the key is not valid any more */
 	EVENT_PROBED,	    /* tag, ok: answer to EFFECT_PROBE */
 	EVENT_REFUSED,	    /* tag: a door of this instance refused a SYN */
 	EVENT_APPLY_FAILED, /* version: the plane kept the former table */

@@ -217,6 +217,7 @@ void say_end_flows(struct cluster *cl, uint32_t tag,
 int admission_hello(struct cluster *cl, const struct event *ev);
 int admission_goodbye(struct cluster *cl, const struct event *ev);
 int admission_closed(struct cluster *cl, const struct event *ev);
+int admission_revoked(struct cluster *cl, const struct event *ev);
 void admission_link_ended(struct cluster *cl, struct member *m);
 bool admission_is_ready(const struct cluster *cl, const struct member *m);
 void admission_register(struct cluster *cl, struct member *m);

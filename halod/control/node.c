@@ -10,6 +10,7 @@ const char *lost_cause_name(enum lost_cause cause)
 		[LOST_SERVER] = "server dead",
 		[LOST_OPERATOR] = "by operator",
 		[LOST_GOODBYE] = "left",
+		[LOST_REVOKED] = "key revoked",
 	};
 
 	return cause < LOST_CAUSES ? names[cause] : "unknown";

@@ -20,6 +20,7 @@ enum lost_cause {
 	LOST_SERVER,   /* the agent's check says so */
 	LOST_OPERATOR, /* haloctl node fail */
 	LOST_GOODBYE,  /* left on purpose without having been drained */
+	LOST_REVOKED, /* its key was removed or changed */
 	LOST_CAUSES
 };
 

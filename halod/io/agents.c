@@ -72,6 +72,14 @@ static void on_sweep(struct ev_loop *loop, ev_timer *timer, int revents)
 		ev_timer_stop(loop, timer);
 }
 
+static void tell_end(const struct agents *a, const struct peer *p)
+{
+	if (p->revoked)
+		a->handler.revoked(a->handler.arg, p->link);
+	else
+		a->handler.closed(a->handler.arg, p->link, p->why);
+}
+
 /* Between rounds nobody stands on a peer: the dead are told and freed. */
 static void on_round(struct ev_loop *loop, ev_prepare *prepare, int revents)
 {
@@ -84,7 +92,7 @@ static void on_round(struct ev_loop *loop, ev_prepare *prepare, int revents)
 		p->in_reap = false;
 		if (p->tell) {
 			p->tell = false;
-			a->handler.closed(a->handler.arg, p->link, p->why);
+			tell_end(a, p);
 		}
 		if (p->stage == PEER_DEAD && !p->in_reap)
 			agents_peer_free(p);
@@ -130,18 +138,6 @@ static int allocate(struct agents *a)
 	return 0;
 }
 
-static int load_keys(struct agents *a, struct diag_list *diags)
-{
-	struct keys *keys;
-	int ret = keys_load(&keys, a->keys_dir, diags);
-
-	if (ret)
-		return ret;
-	keys_free(a->keys);
-	a->keys = keys;
-	return 0;
-}
-
 static void log_diags(const struct diag_list *diags)
 {
 	for (unsigned i = 0; i < diags->count; i++)
@@ -160,8 +156,7 @@ static int set_up_auth(struct agents *a, const struct conf *conf, char *err,
 	diags = calloc(1, sizeof(*diags));
 	if (!diags)
 		return -ENOMEM;
-	snprintf(a->keys_dir, sizeof(a->keys_dir), "%s", conf->agents.keys);
-	ret = load_keys(a, diags);
+	ret = keys_load(&a->keys, conf->agents.keys, diags);
 	if (ret) /* the last: what stopped it */
 		snprintf(err, err_size, "%s: %s",
 			 diags->items[diags->count - 1].file,
@@ -281,20 +276,60 @@ static bool key_is_gone(const struct agents *a, const struct peer *p)
 	return !key || memcmp(key, tls_session_key(session), KEY_LEN);
 }
 
-int agents_reload_keys(struct agents *a, struct diag_list *diags)
+static void end_revoked(struct agents *a)
 {
-	int ret = a->tls ? load_keys(a, diags) : 0;
-
-	if (ret || !a->tls)
-		return ret;
 	for (unsigned i = 0; i < a->peers_top; i++) {
 		struct peer *p = a->peers[i];
 
-		if (p && p->stage < PEER_ENDING && key_is_gone(a, p))
-			agents_peer_refuse(p, ERROR_NAME,
-					   "its key was removed");
+		if (!p || p->stage >= PEER_ENDING || !key_is_gone(a, p))
+			continue;
+		p->revoked = true;
+		agents_peer_refuse(p, ERROR_NAME, "its key was removed");
 	}
-	return 0;
+}
+
+struct agents_change {
+	struct keys *keys; /* NULL: auth = none */
+	struct claims *claims;
+};
+
+int agents_prepare(struct agents_change **out, const struct conf *conf,
+		   struct diag_list *diags)
+{
+	struct agents_change *c = calloc(1, sizeof(*c));
+	int ret = c ? claims_new(&c->claims, conf) : -ENOMEM;
+
+	if (ret)
+		diag_error(diags, "agents", 0, "%s", strerror(-ret));
+	else if (conf->agents.auth == AUTH_PSK)
+		ret = keys_load(&c->keys, conf->agents.keys, diags);
+	if (ret)
+		agents_change_free(c);
+	else
+		*out = c;
+	return ret;
+}
+
+void agents_change_free(struct agents_change *c)
+{
+	if (!c)
+		return;
+	keys_free(c->keys);
+	claims_free(c->claims);
+	free(c);
+}
+
+/* What is left in take_change is the former one. */
+void agents_apply(struct agents *a, struct agents_change *take_change)
+{
+	struct agents_change former = { a->keys, a->claims };
+
+	a->keys = take_change->keys;
+	a->claims = take_change->claims;
+	*take_change = former;
+	agents_change_free(take_change);
+	if (a->tls)
+		end_revoked(a);
 }
 
 int agents_endpoint(const struct agents *a, struct endpoint *out)

@@ -28,6 +28,8 @@ struct agents_handler {
 	 * does not read, a key that is gone. Called from the event loop only,
 	 * never from within a function below; not for agents_close_link(). */
 	void (*closed)(void *arg, uint64_t link, const char *why);
+	/* in place of closed(): its key was removed, or is another now */
+	void (*revoked)(void *arg, uint64_t link);
 	void *arg;
 };
 
@@ -49,8 +51,18 @@ void agents_close_link(struct agents *a, uint64_t link);
 /* Reads all that has arrived on every connection, delivering messages: called
  * before a node is declared dead for silence. */
 void agents_drain_input(struct agents *a);
-/* Keys again from disk; sessions of keys that are gone are closed. */
-int agents_reload_keys(struct agents *a, struct diag_list *diags);
+
+/* What another configuration changes here: keys, node-networks, virtual
+ * addresses; read from disk by any thread. listen and auth are as before. 0 or
+ * -errno with errors in diags. */
+struct agents_change;
+int agents_prepare(struct agents_change **out, const struct conf *conf,
+		   struct diag_list *diags);
+void agents_change_free(struct agents_change *c); /* NULL is fine */
+/* Sessions of keys that are gone or others now are ended; addresses of those
+ * that stay are judged when they connect again. */
+void agents_apply(struct agents *a, struct agents_change *take_change);
+
 /* Where it listens: the port, when 0 was asked for. 0 or -errno. */
 int agents_endpoint(const struct agents *a, struct endpoint *out);
 void agents_stats(const struct agents *a, struct agents_stats *out);

@@ -36,7 +36,8 @@ struct peer {
 	uint64_t link;
 	enum stage stage;
 	bool counted; /* its handshake */
-	bool tell;    /* closed() is due */
+	bool tell;    /* closed() is due … */
+	bool revoked; /* … or revoked() */
 	bool in_reap;
 	char why[96];
 	struct endpoint from;
@@ -56,7 +57,6 @@ struct agents {
 	struct claims *claims;
 	struct tls *tls; /* NULL: auth = none */
 	struct keys *keys;
-	char keys_dir[256];
 	int fd;
 	ev_io listener;
 	ev_timer sweep;

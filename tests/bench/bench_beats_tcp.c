@@ -148,7 +148,9 @@ static int run_client(const struct endpoint *at, const struct tls *tls)
 
 static int open_server(struct server *s, const char *keys, enum conf_auth auth)
 {
-	const struct agents_handler handler = { on_message, on_closed, s };
+	const struct agents_handler handler = { .message = on_message,
+						.closed = on_closed,
+						.arg = s };
 	struct conf *conf = calloc(1, sizeof(*conf));
 	char err[256];
 	int ret;

@@ -38,6 +38,8 @@ struct gateway {
 	uint64_t link; /* of the last HELLO */
 	struct message_hello hello;
 	char why[128]; /* of the last closed() */
+	unsigned revoked;
+	struct conf conf;
 };
 
 struct client {
@@ -83,6 +85,13 @@ static inline void gateway_closed(void *arg, uint64_t link, const char *why)
 	snprintf(g->why, sizeof(g->why), "%s", why);
 }
 
+static inline void gateway_revoked(void *arg, uint64_t link)
+{
+	struct gateway *g = arg;
+
+	g->revoked++;
+}
+
 static inline void gateway_pulse(struct ev_loop *loop, ev_timer *t, int revents)
 {
 }
@@ -91,8 +100,8 @@ static inline void gateway_open(struct gateway *g, enum conf_auth auth,
 				const char *networks)
 {
 	const struct agents_handler handler = { gateway_message, gateway_closed,
-						g };
-	struct conf *conf = calloc(1, sizeof(*conf));
+						gateway_revoked, g };
+	struct conf *conf = &g->conf;
 	char err[256] = "";
 
 	memset(g, 0, sizeof(*g));
@@ -115,7 +124,6 @@ static inline void gateway_open(struct gateway *g, enum conf_auth auth,
 	if (agents_open(&g->agents, g->loop, conf, &handler, err, sizeof(err)))
 		fail_msg("%s", err);
 	assert_int_equal(agents_endpoint(g->agents, &g->at), 0);
-	free(conf);
 }
 
 static inline void gateway_close(struct gateway *g)
@@ -129,16 +137,25 @@ static inline void gateway_close(struct gateway *g)
 	assert_int_equal(system(command), 0);
 }
 
+/* What has changed on disk, or in g->conf. */
+static inline void gateway_reload(struct gateway *g)
+{
+	struct diag_list *diags = calloc(1, sizeof(*diags));
+	struct agents_change *change;
+
+	assert_int_equal(agents_prepare(&change, &g->conf, diags), 0);
+	agents_apply(g->agents, change);
+	free(diags);
+}
+
 static inline void gateway_add_key(struct gateway *g, const char *name,
 				   uint8_t key[KEY_LEN])
 {
-	struct diag_list *diags = calloc(1, sizeof(*diags));
 	char path[256], err[256];
 
 	assert_int_equal(keys_create(g->keys_dir, name, path, sizeof(path)), 0);
 	assert_int_equal(key_read_file(key, path, err, sizeof(err)), 0);
-	assert_int_equal(agents_reload_keys(g->agents, diags), 0);
-	free(diags);
+	gateway_reload(g);
 }
 
 /* A connected, nonblocking socket from 127.0.0.x. */

@@ -176,7 +176,6 @@ static void only_tls_1_3_with_psk_and_ecdhe_is_spoken(void **state)
 
 static void a_removed_key_ends_its_session(void **state)
 {
-	struct diag_list *diags = calloc(1, sizeof(*diags));
 	uint8_t key[KEY_LEN], other[KEY_LEN];
 	struct client c, stays;
 	struct gateway g;
@@ -189,16 +188,57 @@ static void a_removed_key_ends_its_session(void **state)
 	client_open(&stays, &g, "b", other);
 	greet(&g, &stays, "b");
 	assert_int_equal(keys_remove(g.keys_dir, "a"), 0);
-	assert_int_equal(agents_reload_keys(g.agents, diags), 0);
+	gateway_reload(&g);
+	assert_int_equal(g.revoked, 0); /* not from within */
 	WAIT_UNTIL(&g, &c, c.closed);
 	assert_int_equal(c.got[MESSAGE_ERROR], 1);
-	assert_int_equal(g.closed, 1);
+	assert_int_equal(g.revoked, 1);
+	assert_int_equal(g.closed, 0);
 	client_send(&stays, &beat);
 	WAIT_UNTIL(&g, &stays, stays.got[MESSAGE_BEAT_ACK] == 1);
 	client_close(&c);
 	client_close(&stays);
 	gateway_close(&g);
-	free(diags);
+}
+
+static void a_key_that_is_another_now_ends_its_session(void **state)
+{
+	uint8_t key[KEY_LEN];
+	struct client c;
+	struct gateway g;
+
+	gateway_open(&g, AUTH_PSK, NODES);
+	gateway_add_key(&g, "a", key);
+	client_open(&c, &g, "a", key);
+	greet(&g, &c, "a");
+	assert_int_equal(keys_remove(g.keys_dir, "a"), 0);
+	gateway_add_key(&g, "a", key);
+	WAIT_UNTIL(&g, &c, c.closed && g.revoked == 1);
+	client_close(&c);
+	client_open(&c, &g, "a", key);
+	greet(&g, &c, "a");
+	client_close(&c);
+	gateway_close(&g);
+}
+
+/* The one that is there already may stay: it was let in by the rules of then.
+ */
+static void other_node_networks_count_for_whoever_comes_next(void **state)
+{
+	struct client c;
+	struct gateway g;
+
+	gateway_open(&g, AUTH_NONE, NODES);
+	client_open(&c, &g, "a", NULL);
+	greet(&g, &c, "a");
+	assert_int_equal(prefix_parse(g.conf.agents.networks, "198.19.7.0/24"),
+			 0);
+	gateway_reload(&g);
+	client_send(&c, &beat);
+	WAIT_UNTIL(&g, &c, c.got[MESSAGE_BEAT_ACK] == 1);
+	assert_int_equal(g.revoked + g.closed, 0);
+	client_close(&c);
+	gateway_close(&g);
 }
 
 static void assert_error(struct gateway *g, struct client *c,
@@ -713,6 +753,9 @@ int main(void)
 		cmocka_unit_test(unknown_names_and_wrong_keys_look_the_same),
 		cmocka_unit_test(only_tls_1_3_with_psk_and_ecdhe_is_spoken),
 		cmocka_unit_test(a_removed_key_ends_its_session),
+		cmocka_unit_test(a_key_that_is_another_now_ends_its_session),
+		cmocka_unit_test(
+			other_node_networks_count_for_whoever_comes_next),
 		cmocka_unit_test(a_name_that_is_not_the_keys_is_refused),
 		cmocka_unit_test(addresses_a_node_may_not_claim),
 		cmocka_unit_test(with_keys_a_loopback_address_is_refused),

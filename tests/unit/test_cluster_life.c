@@ -373,6 +373,22 @@ static void tags_rotate_and_none_is_used_twice_at_a_time(void **state)
 	}
 }
 
+static void a_node_whose_key_is_revoked_is_lost_at_once(void **state)
+{
+	struct fixture *f = *state;
+	struct event ev = { .type = EVENT_REVOKED };
+
+	fixture_join(f, 2);
+	ev.link = f->agent[0].link;
+	f->agent[0].link = 0;
+	f->agent[0].connect_at = TIME_NEVER;
+	fixture_step(f, &ev);
+	assert_int_equal(fixture_state(f, 0), NODE_LOST);
+	assert_int_equal(fixture_node(f, 0)->cause, LOST_REVOKED);
+	assert_int_equal(fixture_node(f, 0)->failures, 0);
+	assert_int_equal(fixture_served(f, 1), 24);
+}
+
 static void set_interval(struct fixture *f, uint64_t interval_ns)
 {
 	struct cluster_conf conf = f->conf;
@@ -466,6 +482,7 @@ int main(void)
 		life(new_interval_reaches_agents_on_the_connection_they_have),
 		life(former_interval_counts_until_all_know_the_new_one),
 		life(longer_interval_counts_at_once),
+		life(a_node_whose_key_is_revoked_is_lost_at_once),
 		life(tags_rotate_and_none_is_used_twice_at_a_time),
 	};
 

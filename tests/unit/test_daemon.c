@@ -276,6 +276,167 @@ static void a_quarrel_over_a_name_does_not_fill_the_history(void **state)
 	assert_in_range(events, 1, 100);
 }
 
+/* Writes the file that is reloaded; base: what set_up() has. */
+static void write_conf(struct place *p, const char *more)
+{
+	char path[96];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/conf", p->dir);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	fprintf(f,
+		"routes = 24; plane = \"null\";\n"
+		"virtual-address = [ \"198.18.0.100\" ];\n"
+		"agents = { listen = \"127.0.0.1:%u\"; auth = \"none\"; };\n"
+		"state = \"%s/db\"; control = \"%s/control\";\n"
+		"%s",
+		p->conf.agents.listen.port, p->dir, p->dir, more);
+	assert_int_equal(fclose(f), 0);
+}
+
+static const char services[] =
+	"services = ( { name = \"browser\"; listen = 8001; } );\n";
+
+static void start_from_file(struct place *p, struct daemon **d)
+{
+	char path[96];
+
+	snprintf(path, sizeof(path), "%s/conf", p->dir);
+	assert_int_equal(daemon_open(d, &p->conf, path, p->err, sizeof(p->err)),
+			 0);
+}
+
+/* What comes back to the requests, which end with a shutdown. */
+static void say_and_run(struct place *p, struct daemon *d, const char *requests,
+			char *answer, size_t size)
+{
+	char all[512];
+	size_t len = 0;
+	ssize_t n;
+	int fd;
+
+	snprintf(all, sizeof(all), "%s{\"cmd\":\"shutdown\"}\n", requests);
+	fd = ask(p, all);
+	daemon_run(d);
+	daemon_close(d);
+	while ((n = read(fd, answer + len, size - len - 1)) > 0)
+		len += (size_t)n;
+	answer[len] = 0;
+	close(fd);
+}
+
+#define RELOAD "{\"cmd\":\"config.reload\"}\n"
+#define STATUS "{\"cmd\":\"status\"}\n"
+
+static void a_reload_puts_the_file_in_force(void **state)
+{
+	struct place *p = *state;
+	char answer[16384];
+	struct daemon *d;
+
+	close(take_port(&p->conf.agents.listen.port));
+	write_conf(p, "reserve = 3;\n"
+		      "services = ( { name = \"browser\"; listen = 8001; },\n"
+		      "  { name = \"app\"; listen = 9001; } );\n");
+	start_from_file(p, &d);
+	say_and_run(p, d, RELOAD STATUS, answer, sizeof(answer));
+	assert_non_null(
+		strstr(answer, "\"changed\":[\"services\",\"reserve\"]"));
+	assert_non_null(strstr(answer, "\"reserve_wanted\":3"));
+	assert_non_null(strstr(answer, "\"name\":\"app\""));
+	assert_null(strstr(answer, "not in force"));
+}
+
+static void a_reload_that_fails_changes_nothing_and_says_why(void **state)
+{
+	struct place *p = *state;
+	char answer[16384];
+	struct daemon *d;
+
+	close(take_port(&p->conf.agents.listen.port));
+	write_conf(p, "reserve = 3;\nmove-grase = \"1 s\";\n");
+	start_from_file(p, &d);
+	say_and_run(p, d, RELOAD STATUS, answer, sizeof(answer));
+	assert_non_null(strstr(answer, "\"code\":\"refused\""));
+	assert_non_null(strstr(answer, "what was in force still is"));
+	assert_non_null(strstr(answer, "did you mean \\\"move-grace\\\"?"));
+	assert_non_null(strstr(answer, "services is missing"));
+	assert_non_null(strstr(answer, "\"reserve_wanted\":0"));
+	assert_non_null(strstr(answer, "the configuration file is not in "
+				       "force"));
+}
+
+static void what_cannot_change_refuses_the_whole_reload(void **state)
+{
+	struct place *p = *state;
+	char answer[16384], more[200];
+	struct daemon *d;
+
+	close(take_port(&p->conf.agents.listen.port));
+	snprintf(more, sizeof(more),
+		 "%sreserve = 3;\nnfqueue = { workers = 2; };\n", services);
+	write_conf(p, more);
+	start_from_file(p, &d);
+	say_and_run(p, d, RELOAD STATUS, answer, sizeof(answer));
+	assert_non_null(strstr(answer, "\"line\":7"));
+	assert_non_null(
+		strstr(answer, "nfqueue.workers: cannot go from 1 to 2"));
+	assert_non_null(strstr(answer, "\"reserve_wanted\":0"));
+}
+
+static void a_file_that_is_gone_leaves_what_is_in_force(void **state)
+{
+	struct place *p = *state;
+	char answer[16384];
+	struct daemon *d;
+
+	close(take_port(&p->conf.agents.listen.port));
+	start_from_file(p, &d); /* it was never there */
+	say_and_run(p, d, RELOAD, answer, sizeof(answer));
+	assert_non_null(strstr(answer, "No such file or directory"));
+	assert_non_null(strstr(answer, "\"code\":\"refused\""));
+}
+
+/* Each is answered by a reading that began after it had asked. */
+static void reloads_at_the_same_time_are_all_answered(void **state)
+{
+	struct place *p = *state;
+	char answer[16384];
+	struct daemon *d;
+	int fds[8];
+
+	close(take_port(&p->conf.agents.listen.port));
+	write_conf(p, services);
+	start_from_file(p, &d);
+	for (unsigned i = 0; i < ARRAY_SIZE(fds); i++)
+		fds[i] = ask(p, RELOAD);
+	close(ask(p, RELOAD)); /* and one that does not wait for it */
+	raise(SIGHUP);
+	raise(SIGHUP);
+	say_and_run(p, d, RELOAD RELOAD, answer, sizeof(answer));
+	assert_non_null(strstr(answer, "\"changed\":[]"));
+	for (unsigned i = 0; i < ARRAY_SIZE(fds); i++) {
+		assert_int_equal(count_lines(fds[i]), 1);
+		close(fds[i]);
+	}
+}
+
+/* A halod that ends does not wait for the answer of a reload under way. */
+static void a_halod_ends_while_it_reloads(void **state)
+{
+	struct place *p = *state;
+	struct daemon *d;
+
+	close(take_port(&p->conf.agents.listen.port));
+	write_conf(p, services);
+	start_from_file(p, &d);
+	raise(SIGHUP);
+	raise(SIGTERM);
+	daemon_run(d);
+	daemon_close(d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -292,6 +453,22 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			a_quarrel_over_a_name_does_not_fill_the_history, set_up,
 			tear_down),
+		cmocka_unit_test_setup_teardown(a_reload_puts_the_file_in_force,
+						set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_reload_that_fails_changes_nothing_and_says_why,
+			set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			what_cannot_change_refuses_the_whole_reload, set_up,
+			tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_file_that_is_gone_leaves_what_is_in_force, set_up,
+			tear_down),
+		cmocka_unit_test_setup_teardown(
+			reloads_at_the_same_time_are_all_answered, set_up,
+			tear_down),
+		cmocka_unit_test_setup_teardown(a_halod_ends_while_it_reloads,
+						set_up, tear_down),
 	};
 
 	log_set_level(LOG_LEVEL_ERROR);

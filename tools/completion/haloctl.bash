@@ -14,7 +14,7 @@ _haloctl() {
 		[cluster]='freeze thaw'
 		[table]='dump load'
 		[key]='new list rm'
-		[config]='check'
+		[config]='check reload'
 	)
 	local -A options=(
 		[node_drain]='--wait --deadline --dry-run'

@@ -181,6 +181,25 @@ static const char *member(const json_t *object, const char *key)
 	return json_string_value(json_object_get(object, key));
 }
 
+/* What of a file it is about, a line each. */
+static void tell_diagnostics(struct haloctl *ctl, const json_t *list)
+{
+	const json_t *d;
+	size_t i;
+
+	json_array_foreach(list, i, d)
+	{
+		json_int_t line =
+			json_integer_value(json_object_get(d, "line"));
+		const char *file = member(d, "file"), *text = member(d, "text");
+
+		fprintf(ctl->err, "%s:", file ? file : "?");
+		if (line)
+			fprintf(ctl->err, "%lld:", (long long)line);
+		fprintf(ctl->err, " %s\n", text ? text : "?");
+	}
+}
+
 /* The daemon's refusal in our words: 0 when the answer is none. */
 static int tell_error(struct haloctl *ctl, json_t *answer)
 {
@@ -197,6 +216,7 @@ static int tell_error(struct haloctl *ctl, json_t *answer)
 		return unreachable(ctl, "cannot understand halod at",
 				   "it answers in another shape",
 				   "haloctl --version");
+	tell_diagnostics(ctl, json_object_get(answer, "diagnostics"));
 	haloctl_tell(ctl, &error);
 	if (ctl->json)
 		haloctl_print_json(ctl, json_incref(answer));

@@ -52,6 +52,8 @@ static const struct command commands[] = {
 	  cmd_key_rm },
 	{ "config", "check", "[FILE]", "all errors of a configuration",
 	  cmd_config_check },
+	{ "config", "reload", "", "have halod take over its file",
+	  cmd_config_reload },
 	{ "stats", NULL, "[--all]", "packets by what became of them",
 	  cmd_stats },
 	{ "shutdown", NULL, "[--flush]", "end the daemon", cmd_shutdown },

@@ -16,6 +16,6 @@ command_fn cmd_table_dump, cmd_table_load;
 command_fn cmd_monitor, cmd_history;
 command_fn cmd_simulate, cmd_trace;
 command_fn cmd_key_new, cmd_key_list, cmd_key_rm;
-command_fn cmd_config_check;
+command_fn cmd_config_check, cmd_config_reload;
 
 #endif

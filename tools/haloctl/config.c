@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* haloctl config check: what halod -t would say, no daemon needed */
+/* haloctl config check: what halod -t would say, no daemon needed; reload */
 #include "config.h"
 
 #include <stdlib.h>
 
+#include "client.h"
 #include "commands.h"
 #include "conf/conf.h"
 #include "options.h"
@@ -73,4 +74,27 @@ int cmd_config_check(struct haloctl *ctl, int argc, char **argv)
 	free(conf);
 	free(diags);
 	return err;
+}
+
+static void print_reload(struct haloctl *ctl, const json_t *answer)
+{
+	const json_t *changed = json_object_get(answer, "changed");
+	const json_t *name;
+	size_t i;
+
+	fputs(json_array_size(changed) ? "changed:" : "nothing has changed",
+	      ctl->out);
+	json_array_foreach(changed, i, name) fprintf(
+		ctl->out, "%s %s", i ? "," : "", json_string_value(name));
+	fputc('\n', ctl->out);
+}
+
+int cmd_config_reload(struct haloctl *ctl, int argc, char **argv)
+{
+	int err = options_parse(ctl, &argc, argv, NULL, 0, 0);
+
+	return err ? err
+		   : client_show(ctl,
+				 json_pack("{s:s}", "cmd", "config.reload"),
+				 print_reload);
 }
