@@ -66,10 +66,10 @@ sleep 3
 kill -CONT "$halod"
 eventually "those who came meanwhile are served" \
 	grep -q 'connected=200' "$LAB_DIR/late.log"
-load_say probe on
 eventually "the nodes return after a stop" connected a b
 check "every door leads to the node of the table" doors_agree
 survived stopped "$GAP_MS"
+load_say probe on
 
 load_say planned restarted
 lab_kill halod
