@@ -220,10 +220,9 @@ static int touch(const char *path)
 	return 0;
 }
 
-static int connect_db(struct store_db *db, const char *path)
+static int connect_db(struct store_db *db, const char *path, int mode)
 {
-	int code = sqlite3_open_v2(path, &db->sql,
-				   SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
+	int code = sqlite3_open_v2(path, &db->sql, mode | SQLITE_OPEN_NOMUTEX,
 				   NULL);
 
 	if (code != SQLITE_OK)
@@ -258,16 +257,26 @@ static const char *advice(int err)
 	}
 }
 
-int store_db_open_reader(struct store_db **out, const char *path)
+static int open_unchecked(struct store_db **out, const char *path, int mode)
 {
 	struct store_db *db = calloc(1, sizeof(*db));
-	int err = db ? connect_db(db, path) : -ENOMEM;
+	int err = db ? connect_db(db, path, mode) : -ENOMEM;
 
 	if (err)
 		store_db_close(db);
 	else
 		*out = db;
 	return err;
+}
+
+int store_db_open_reader(struct store_db **out, const char *path)
+{
+	return open_unchecked(out, path, SQLITE_OPEN_READWRITE);
+}
+
+int store_db_open_readonly(struct store_db **out, const char *path)
+{
+	return open_unchecked(out, path, SQLITE_OPEN_READONLY);
 }
 
 static int prepare_db(struct store_db *db)

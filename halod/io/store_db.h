@@ -18,6 +18,8 @@ int store_db_open(struct store_db **out, const char *path, char *err,
 		  unsigned err_size);
 /* A second connection for reading what exists: no checks. */
 int store_db_open_reader(struct store_db **out, const char *path);
+/* For another process than the daemon: cannot change anything. */
+int store_db_open_readonly(struct store_db **out, const char *path);
 void store_db_close(struct store_db *db); /* NULL is fine */
 
 int store_db_load(struct store_db *db, struct cluster_saved *out);

@@ -37,6 +37,12 @@ check "a node in reserve replaces another" lab_ctl node replace a c
 eventually "its routes and no others move" spread b=12 c=12
 eventually "the former one is drained" node_is a drained
 check "every door leads to the node of the table" doors_agree
+check "a report is gathered" \
+	lab_ctl report "$LAB_DIR/report.txt" --config "$LAB_DIR/halod.conf"
+reports() { grep -q "$1" "$LAB_DIR/report.txt"; }
+check "with the nodes" reports '"name": "c"'
+check "with the history on disk" reports 'moved from=a to=c .*drain\|replacement'
+check "without a key" not grep -qFf "$LAB_DIR/keys/a" "$LAB_DIR/report.txt"
 check "an unknown node is not found (exit 4)" \
 	exits_with 4 lab_ctl node drain nobody
 finish

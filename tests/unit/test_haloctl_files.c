@@ -177,6 +177,79 @@ static void a_file_that_is_no_sound_table_is_not_loaded(void **state)
 	assert_int_equal(run("-s %s/sock table load %s/table.json"), 3);
 }
 
+static void a_report_without_a_daemon_says_so_and_has_no_keys(void **state)
+{
+	char path[128], text[1 << 16];
+	struct stat st;
+	FILE *in;
+	size_t n;
+
+	assert_int_equal(run("key new web-1 --keys %s/keys"), 0);
+	write_file("halod.conf", "routes = 24;\ncolour = 1;\n");
+	assert_int_equal(run("-s %s/none report %s/report.txt --config "
+			     "/etc/halod/halod.conf.none"),
+			 0);
+	assert_true(said("halod did not answer"));
+	assert_int_equal(run("-s %s/none report %s/report.txt"), 1);
+	assert_true(said("File exists"));
+	snprintf(path, sizeof(path), "%s/report.txt", folder);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+	in = fopen(path, "r");
+	n = fread(text, 1, sizeof(text) - 1, in);
+	fclose(in);
+	text[n] = 0;
+	assert_non_null(strstr(text, "cannot reach halod"));
+	assert_non_null(strstr(text, "ip_forward = "));
+	assert_non_null(strstr(text, "halod.conf.none: No such file"));
+	assert_non_null(strstr(text, "==== history on disk"));
+	snprintf(path, sizeof(path), "%s/keys/web-1", folder);
+	in = fopen(path, "r");
+	assert_true(fgets(path, sizeof(path), in) != NULL);
+	fclose(in);
+	path[strcspn(path, "\n")] = 0;
+	assert_null(strstr(text, path));
+}
+
+static void every_command_can_be_completed_and_is_in_the_manual(void **state)
+{
+	static const char script[] =
+		"h='%s'; missing=0; man=doc/haloctl.8.scd;"
+		" . tools/completion/haloctl.bash; haloctl() { :; };"
+		"complete_words() { COMP_WORDS=(\"$@\");"
+		" COMP_CWORD=$(($# - 1)); COMPREPLY=(); _haloctl; };"
+		"has() { printf '%%s\\n' \"${COMPREPLY[@]}\" |"
+		" grep -qxF -- \"$1\" ||"
+		" { echo \"no completion: $2\"; missing=1; }; };"
+		"while read -r object verb args; do"
+		"  words=(haloctl \"$object\");"
+		"  complete_words haloctl ''; has \"$object\" \"$object\";"
+		"  if [[ $verb =~ ^[a-z]+$ ]]; then"
+		"    complete_words haloctl \"$object\" '';"
+		"    has \"$verb\" \"$object $verb\"; words+=(\"$verb\");"
+		"    name=\"$object $verb\"; else name=$object; fi;"
+		"  grep -q \"^\\*$name\\*\" $man ||"
+		"    { echo \"not in the manual: $name\"; missing=1; };"
+		"  for option in $(grep -oE -- '--[a-z-]+' <<<\"$verb $args\");"
+		"  do complete_words \"${words[@]}\" --;"
+		"    has \"$option\" \"$name $option\"; done;"
+		"done < <(for o in $(\"$h\" help | sed -n 's/^  \\([a-z]*\\) "
+		".*/\\1/p'"
+		" | sort -u); do \"$h\" $o help | sed -n 's/^haloctl //p'; "
+		"done);"
+		"exit $missing";
+	char *command;
+	FILE *bash = popen("bash", "w");
+	int status;
+
+	assert_non_null(bash);
+	assert_true(asprintf(&command, script, haloctl) > 0);
+	fputs(command, bash);
+	status = pclose(bash);
+	free(command);
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 static void the_version_is_told(void **state)
 {
 	assert_int_equal(run("--version"), 0);
@@ -207,6 +280,8 @@ int main(void)
 		T(all_errors_of_a_configuration_are_told),
 		T(output_that_cannot_be_written_is_a_failure),
 		T(a_file_that_is_no_sound_table_is_not_loaded),
+		T(a_report_without_a_daemon_says_so_and_has_no_keys),
+		T(every_command_can_be_completed_and_is_in_the_manual),
 		T(the_version_is_told),
 	};
 

@@ -28,12 +28,13 @@ _haloctl() {
 		[key_list]='--keys --config'
 		[key_rm]='--keys --config'
 		[stats]='--all'
+		[report]='--config'
 		[shutdown]='--flush'
 	)
 	local objects='status doctor node route cluster table monitor history'
 	local words=() socket=() i reply=''
 
-	objects+=' simulate trace key config stats shutdown help'
+	objects+=' simulate trace key config stats report shutdown help'
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
 		-s | --socket) socket=(-s "${COMP_WORDS[++i]}") ;;
@@ -59,8 +60,10 @@ _haloctl() {
 		2,node,list) ;;
 		2,node,* | 3,node,replace) reply=$(_haloctl_names) ;;
 		2,config,check | 2,table,load)
-			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
-			return
+			if [[ $cur != -* ]]; then
+				mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+				return
+			fi
 			;;
 		esac
 		if [[ $cur == -* && ${#words[@]} -ge 2 ]]; then

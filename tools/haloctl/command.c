@@ -36,8 +36,7 @@ static const struct command commands[] = {
 	{ "table", "load", "FILE|- [--move] [--dry-run]",
 	  "take over the table of another gateway", cmd_table_load },
 	{ "monitor", NULL, "[--since SEQ] [--retry 1m]",
-	  "events as they happen",
-	  cmd_monitor },
+	  "events as they happen", cmd_monitor },
 	{ "history", NULL, "[--node NAME] [--since TIME]",
 	  "events that happened", cmd_history },
 	{ "simulate", NULL,
@@ -56,6 +55,8 @@ static const struct command commands[] = {
 	  cmd_config_reload },
 	{ "stats", NULL, "[--all]", "packets by what became of them",
 	  cmd_stats },
+	{ "report", NULL, "[FILE] [--config FILE]",
+	  "gather all that helps to find a fault", cmd_report },
 	{ "shutdown", NULL, "[--flush]", "end the daemon", cmd_shutdown },
 };
 
