@@ -147,6 +147,11 @@ static bool is_to_be_told(const struct conntrack_entry *c)
 	       c->state == CONNTRACK_ESTABLISHED;
 }
 
+static bool is_unanswered(const struct conntrack_entry *c)
+{
+	return c->state == CONNTRACK_SYN_SENT && !c->answered;
+}
+
 static void ask_to_answer(struct plane_nft_ends *e, const struct job *j,
 			  const struct conntrack_entry *c)
 {
@@ -192,7 +197,7 @@ static void settle(struct plane_nft_ends *e, struct job *j,
 {
 	j->ended++;
 	e->count.ended++;
-	if (c->state == CONNTRACK_SYN_SENT && !c->answered) {
+	if (is_unanswered(c)) {
 		replay(e, c);
 	} else if (is_to_be_told(c)) {
 		tell(e, j, c, numbers);
@@ -262,7 +267,7 @@ static bool end_assured(void *arg, const struct conntrack_entry *c)
 	return !c->assured || end_one(arg, c);
 }
 
-/* Of the flows found, those to be ended. */
+/* Of the flows found, those that wait for an answer. */
 struct finding {
 	uint32_t mark, mask;
 	unsigned count;
@@ -273,7 +278,8 @@ static bool note_found(void *arg, const struct conntrack_entry *c)
 {
 	struct finding *f = arg;
 
-	if ((c->mark & f->mask) == f->mark && f->count < NEWEST)
+	if ((c->mark & f->mask) == f->mark && is_unanswered(c) &&
+	    f->count < NEWEST)
 		f->entries[f->count++] = *c;
 	return true;
 }
