@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "carrier.h"
 #include "control/cluster.h"
+#include "drains.h"
 #include "io/agents.h"
 #include "io/clock.h"
 #include "io/control_socket.h"
@@ -51,6 +52,7 @@ struct daemon {
 	struct control_socket *control;
 	struct probes *probes;
 	struct clock_timer tick;
+	struct drains drains;
 	ev_signal sigterm, sigint, sighup;
 	ev_timer shutdown_timer;
 	bool flush;
@@ -373,6 +375,13 @@ static void on_refused(void *arg, uint32_t tag)
 	feed(arg, &ev);
 }
 
+static void on_flows_gone(void *arg, uint32_t tag)
+{
+	struct event ev = { .type = EVENT_FLOWS_GONE, .tag = tag };
+
+	feed(arg, &ev);
+}
+
 /* ---- signals, shutdown ---- */
 
 static void on_terminate(struct ev_loop *loop, ev_signal *w, int revents)
@@ -612,6 +621,8 @@ static int open_all(struct daemon *d, char *err, unsigned err_size)
 		return ret;
 	fill_requests(d);
 	look_at_host(d);
+	drains_start(&d->drains, d->loop, d->cluster, &d->carrier,
+		     on_flows_gone, d);
 	watch_signal(d, &d->sigterm, SIGTERM, on_terminate);
 	watch_signal(d, &d->sigint, SIGINT, on_terminate);
 	watch_signal(d, &d->sighup, SIGHUP, on_reload);
@@ -669,6 +680,7 @@ static void stop_watching(struct daemon *d)
 void daemon_close(struct daemon *d)
 {
 	stop_watching(d);
+	drains_stop(&d->drains);
 	control_socket_free(d->control);
 	requests_fini(&d->requests);
 	reload_free(d->reload);

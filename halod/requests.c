@@ -20,6 +20,7 @@ static const struct {
 	{ "shutdown", request_shutdown },
 	{ "node.list", request_node_list },
 	{ "node.show", request_node_show },
+	{ "node.flows", request_node_flows },
 	{ "node.drain", request_node_drain },
 	{ "node.replace", request_node_replace },
 	{ "node.undrain", request_node_undrain },

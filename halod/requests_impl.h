@@ -20,7 +20,8 @@ typedef json_t *request_fn(struct requests_context *ctx, json_t *args,
 			   struct control_client *client);
 
 request_fn request_status, request_stats, request_doctor, request_shutdown;
-request_fn request_node_list, request_node_show, request_node_drain,
+request_fn request_node_list, request_node_show, request_node_flows,
+	request_node_drain,
 	request_node_replace, request_node_undrain, request_node_fail,
 	request_node_rm;
 request_fn request_route_list, request_route_show, request_route_why,

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "flow_count.h"
 #include "requests_impl.h"
 #include "view.h"
 
@@ -75,20 +76,18 @@ static struct route_set routes_of(struct requests_context *ctx,
 	return set;
 }
 
+/* Null: there is no plane, or it cannot tell. */
 static json_t *flows_of(struct requests_context *ctx, const struct node *n)
 {
-	struct flow_query query = { .tag = n->tag };
-	struct flow_view *flows;
-	int count;
+	struct flow_count count;
+	json_t *total;
 
-	if (!ctx->plane || !n->tag)
+	if (!ctx->plane || !n->tag ||
+	    flow_count_init(&count, ctx->plane_ops, ctx->plane, n->tag))
 		return json_null();
-	flows = calloc(FLOWS_SHOWN, sizeof(*flows));
-	if (!flows)
-		return json_null();
-	count = ctx->plane_ops->flows(ctx->plane, &query, flows, FLOWS_SHOWN);
-	free(flows);
-	return count < 0 ? json_null() : json_integer(count);
+	total = json_integer(count.total);
+	flow_count_fini(&count);
+	return total;
 }
 
 /* What was last told about it, newest last. */
@@ -256,6 +255,31 @@ static json_t *rehearsal_view(struct requests_context *ctx,
 	return result;
 }
 
+/* What a drain waits for: connections by route and in all. */
+static json_t *view_left(struct requests_context *ctx, const struct node *n)
+{
+	json_t *routes = json_array();
+	struct flow_count count;
+	json_t *left;
+
+	if (!ctx->plane || !n->tag ||
+	    flow_count_init(&count, ctx->plane_ops, ctx->plane, n->tag))
+		return json_pack("{s:n, s:b, s:o}", "flows", "more", 0,
+				 "flow_routes", routes);
+	for (unsigned r = 1;
+	     r <= ctx->conf->routes && json_array_size(routes) < RANGES_SHOWN;
+	     r++)
+		if (count.routes[r])
+			json_array_append_new(routes,
+					      json_pack("{s:i, s:i}", "route",
+							(int)r, "flows",
+							(int)count.routes[r]));
+	left = json_pack("{s:i, s:b, s:o}", "flows", (int)count.total, "more",
+			 count.more, "flow_routes", routes);
+	flow_count_fini(&count);
+	return left;
+}
+
 /* By the production code on a copy. */
 static json_t *rehearse_drain(struct requests_context *ctx,
 			      const struct node *n)
@@ -267,6 +291,33 @@ static json_t *rehearse_drain(struct requests_context *ctx,
 	if (then && placement_has(then, n->id))
 		placement_apply(then, &batch);
 	return rehearsal_view(ctx, n, then);
+}
+
+json_t *request_node_flows(struct requests_context *ctx, json_t *args,
+			   struct control_client *client)
+{
+	uint64_t now_ns = ctx->now_ns();
+	const struct node *n;
+	json_t *result;
+	json_error_t error;
+	const char *name;
+
+	if (json_unpack_ex(args, &error, 0, "{s:s}", "name", &name))
+		return request_bad_args(&error);
+	n = request_find_node(ctx, name, "cannot count connections of node",
+			      &result);
+	if (!n)
+		return result;
+	result = request_result();
+	view_add(result,
+		 json_pack("{s:s, s:s, s:o}", "node", name, "state",
+			   node_state_name(n->state), "until_ms",
+			   view_number(n->until_ns > now_ns
+					       ? (n->until_ns - now_ns) /
+							 NS_PER_MS
+					       : 0)));
+	view_add(result, view_left(ctx, n));
+	return result;
 }
 
 static bool wait_for(struct requests_context *ctx, const char *name,
@@ -303,6 +354,8 @@ static json_t *start_drain(struct requests_context *ctx, const char *name,
 	view_add(result, json_pack("{s:s, s:s, s:b}", "node", name, "state",
 				   n ? node_state_name(n->state) : "gone",
 				   "done", done));
+	if (n)
+		view_add(result, view_left(ctx, n));
 	return result;
 }
 
@@ -330,8 +383,12 @@ json_t *request_node_drain(struct requests_context *ctx, json_t *args,
 			.object = name,
 			.why = "the deadline is not between 0 and 30 days",
 		});
-	if (dry_run)
-		return rehearse_drain(ctx, n);
+	if (dry_run) {
+		json_t *result = rehearse_drain(ctx, n);
+
+		view_add(result, view_left(ctx, n));
+		return result;
+	}
 	return start_drain(ctx, name, (uint64_t)deadline_ms * NS_PER_MS,
 			   wait ? client : NULL);
 }

@@ -131,6 +131,7 @@ static void bury(struct cluster *cl, struct member *m)
 static void begin_drain(struct cluster *cl, struct member *m)
 {
 	m->arrival = ARRIVAL_NONE;
+	m->flows_gone = false;
 	if (m->node.state == NODE_SUSPECT)
 		m->node.suspect_from = NODE_DRAINING;
 	else
@@ -285,10 +286,11 @@ static bool has_handed_over(const struct member *m)
 	return drains && !m->serves;
 }
 
+/* By force, since a planned end leaves what handover = keep protects. */
 static void finish_drain(struct cluster *cl, struct member *m)
 {
-	if (cl->conf.keep && m->drain_ns && m->had_routes)
-		say_end_flows(cl, m->node.tag, NULL, false);
+	if (cl->conf.keep && m->drain_ns && m->had_routes && !m->flows_gone)
+		say_end_flows(cl, m->node.tag, NULL, true);
 	m->drain_ns = 0;
 	m->node.agent_away = false;
 	m->rejoin_ns = m->probe_ns = 0;
@@ -306,7 +308,17 @@ void batch_finish_drains(struct cluster *cl)
 		struct member *m = cl->members[i];
 
 		if (has_handed_over(m) &&
-		    (!m->drain_ns || m->drain_ns <= cl->now || !cl->conf.keep))
+		    (!m->drain_ns || m->drain_ns <= cl->now || m->flows_gone ||
+		     !cl->conf.keep))
 			finish_drain(cl, m);
 	}
+}
+
+int batch_flows_gone(struct cluster *cl, const struct event *ev)
+{
+	struct member *m = member_by_tag(cl, ev->tag);
+
+	if (m && has_handed_over(m))
+		m->flows_gone = true;
+	return 0;
 }

@@ -89,6 +89,7 @@ static int (*const handlers[])(struct cluster *, const struct event *) = {
 	[EVENT_PROBED] = liveness_probed,
 	[EVENT_REFUSED] = liveness_refused,
 	[EVENT_APPLY_FAILED] = publish_failed,
+	[EVENT_FLOWS_GONE] = batch_flows_gone,
 	[EVENT_DRAIN] = operator_drain,
 	[EVENT_REPLACE] = operator_replace,
 	[EVENT_UNDRAIN] = operator_undrain,

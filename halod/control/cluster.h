@@ -49,6 +49,7 @@ enum event_type {
 	EVENT_PROBED,	    /* tag, ok: answer to EFFECT_PROBE */
 	EVENT_REFUSED,	    /* tag: a door of this instance refused a SYN */
 	EVENT_APPLY_FAILED, /* version: the plane kept the former table */
+	EVENT_FLOWS_GONE,   /* tag: no connection of the instance is left */
 	EVENT_DRAIN,	    /* name, deadline_ns (relative, 0: default) */
 	EVENT_REPLACE, /* name, by (takes its slot), rehearse: name is drained
 			*/

@@ -78,6 +78,7 @@ struct member {
 	struct handover *leaving; /* handovers that take routes from it */
 	struct handover *recent;  /* the last that brought it one */
 	enum lost_cause doom;	  /* it is dead; the next batch buries it */
+	bool flows_gone; /* drained: nothing is left to wait for */
 	bool drain_due;	 /* it shall leave its slot with the next batch */
 	bool barred;	 /* failed by the operator, until undrain */
 	bool left;	 /* said goodbye: forgotten in the end */
@@ -260,6 +261,7 @@ unsigned panic_missing(const struct cluster *cl);
 
 /* batch.c: joins and deaths → placement */
 void batch_run(struct cluster *cl);
+int batch_flows_gone(struct cluster *cl, const struct event *ev);
 void batch_finish_drains(struct cluster *cl);
 
 /* handover.c: the published table follows the placement */

@@ -29,9 +29,16 @@ static struct member *oldest(const struct list *l)
 				: list_entry(l->next, struct member, age);
 }
 
+/* A drained node whose flows live on is missed as well: their clients must be
+ * told. */
 static bool holds_a_place(const struct cluster *cl, const struct member *m)
 {
-	return m->serves || placement_has(cl->place, m->node.id);
+	bool drains = m->node.state == NODE_DRAINING ||
+		      (m->node.state == NODE_SUSPECT &&
+		       m->node.suspect_from == NODE_DRAINING);
+
+	return m->serves || placement_has(cl->place, m->node.id) ||
+	       (cl->conf.keep && m->had_routes && drains);
 }
 
 static bool has_diverged(const struct cluster *cl, const struct member *m,

@@ -351,7 +351,10 @@ static bool view(void *arg, const struct conntrack_entry *c)
 		.service = (uint8_t)door.service,
 		.tag = tag,
 		.established =
-			c->protocol == IPPROTO_TCP ? c->assured : c->answered,
+			c->protocol == IPPROTO_TCP
+				? c->assured &&
+					  c->state == CONNTRACK_ESTABLISHED
+				: c->answered,
 	};
 	return v->count < v->max;
 }

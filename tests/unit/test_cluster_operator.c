@@ -113,8 +113,55 @@ static void kept_flows_of_a_drain_live_until_its_deadline(void **state)
 	assert_false(fixture_saw(f, "END_FLOWS tag 1, 0 routes"));
 	fixture_run(f, 1 * NS_PER_S);
 	assert_int_equal(fixture_state(f, 0), NODE_DRAINED);
-	assert_true(fixture_saw(f, "END_FLOWS tag 1, 0 routes"));
+	/* by force: the planned end is what spares them */
+	assert_true(fixture_saw(f, "END_FLOWS tag 1, 0 routes, forced"));
+}
+
+static void drain_with_kept_flows_ends_with_the_last_of_them(void **state)
+{
+	struct fixture *f = *state;
+	struct cluster_conf conf = f->conf;
+	struct event drain = { .type = EVENT_DRAIN,
+			       .name = "n0",
+			       .deadline_ns = 10 * NS_PER_S };
+	struct event gone = { .type = EVENT_FLOWS_GONE };
+
+	conf.keep = true;
+	fixture_reconf(f, &conf);
+	fixture_join(f, 2);
+	gone.tag = fixture_node(f, 0)->tag;
+	fixture_step(f, &gone); /* it serves: nothing follows */
+	fixture_step(f, &drain);
+	fixture_step(f, &gone); /* its routes are not handed over yet */
+	assert_int_equal(fixture_state(f, 0), NODE_DRAINING);
+	fixture_run(f, 2 * NS_PER_S);
+	assert_int_equal(fixture_state(f, 0), NODE_DRAINING);
+	fixture_step(f, &gone);
+	assert_int_equal(fixture_state(f, 0), NODE_DRAINED);
 	assert_false(fixture_saw(f, "forced"));
+	fixture_check_rest(f);
+}
+
+static void death_of_a_node_with_kept_flows_ends_them(void **state)
+{
+	struct fixture *f = *state;
+	struct cluster_conf conf = f->conf;
+	struct event drain = { .type = EVENT_DRAIN,
+			       .name = "n0",
+			       .deadline_ns = 60 * NS_PER_S };
+
+	conf.keep = true;
+	fixture_reconf(f, &conf);
+	fixture_join(f, 2);
+	fixture_step(f, &drain);
+	fixture_run(f, 2 * NS_PER_S);
+	assert_int_equal(fixture_state(f, 0), NODE_DRAINING);
+	fixture_silence(f, 0);
+	fixture_run(f, 2 * NS_PER_S);
+	assert_int_equal(fixture_state(f, 0), NODE_LOST);
+	assert_true(fixture_saw(f, "END_FLOWS tag 1, 0 routes, forced"));
+	assert_int_equal(fixture_served(f, 1), 24);
+	fixture_check_rest(f);
 }
 
 static void node_drained_into_a_reserve_leaves_the_others_alone(void **state)
@@ -383,6 +430,8 @@ int main(void)
 		orders(undrained_node_joins_anew),
 		orders(drain_undone_in_time_lets_routes_stay),
 		orders(kept_flows_of_a_drain_live_until_its_deadline),
+		orders(drain_with_kept_flows_ends_with_the_last_of_them),
+		orders(death_of_a_node_with_kept_flows_ends_them),
 		orders(node_drained_into_a_reserve_leaves_the_others_alone),
 		orders(drain_of_the_last_node_leaves_routes_unowned),
 		orders(failed_node_is_out_until_undrain),

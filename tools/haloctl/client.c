@@ -114,6 +114,13 @@ int client_send(struct client *client, json_t *take_request)
 	return 0;
 }
 
+bool client_is_ready(struct client *client, int timeout_ms)
+{
+	struct pollfd pfd = { .fd = client->fd, .events = POLLIN };
+
+	return client->len || poll(&pfd, 1, timeout_ms) > 0;
+}
+
 /* 0, or -1 with errno; ETIMEDOUT, ENODATA for the end. */
 static int read_more(struct client *client, int timeout_ms)
 {

@@ -23,6 +23,9 @@ int client_receive(struct client *client, json_t **out, int timeout_ms);
 
 #define CLIENT_TIMEOUT_MS 10000
 
+/* Whether there is something to receive, or comes within that time. */
+bool client_is_ready(struct client *client, int timeout_ms);
+
 /* One request, one answer: 0 and a new reference in *answer, or an exit code
  * after telling. Steals the reference to request. */
 int client_ask(struct haloctl *ctl, json_t *take_request, json_t **answer);

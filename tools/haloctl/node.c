@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* haloctl node list, show, drain, replace, undrain, fail, rm */
+/* haloctl node list, show, replace, undrain, fail, rm */
 #include <string.h>
 
 #include "client.h"
 #include "commands.h"
 #include "event.h"
+#include "node.h"
 #include "options.h"
 #include "print.h"
 #include "when.h"
@@ -140,8 +141,7 @@ static void print_node(struct haloctl *ctl, const json_t *n)
 	print_field(ctl, "server", "%s, %lld connections",
 		    print_text(n, "health"), print_number(n, "connections"));
 	if (json_is_integer(json_object_get(n, "flows")))
-		print_field(ctl, "flows", "%lld%s", print_number(n, "flows"),
-			    print_number(n, "flows") == 1000 ? " or more" : "");
+		print_field(ctl, "flows", "%lld", print_number(n, "flows"));
 	print_field(ctl, "agent", "%s, silent for %s, instance %s, tag %lld",
 		    json_is_true(json_object_get(n, "connected"))
 			    ? "connected"
@@ -187,7 +187,7 @@ static void print_moves(struct haloctl *ctl, const json_t *answer)
 	print_table_end(t, "no route would move");
 }
 
-static void print_outcome(struct haloctl *ctl, const json_t *answer)
+void node_print_outcome(struct haloctl *ctl, const json_t *answer)
 {
 	const char *state = print_text(answer, "state");
 
@@ -198,33 +198,6 @@ static void print_outcome(struct haloctl *ctl, const json_t *answer)
 	fprintf(ctl->out, "%s is ", print_text(answer, "node"));
 	print_coloured(ctl, print_state_colour(state), state, 0);
 	fputc('\n', ctl->out);
-}
-
-int cmd_node_drain(struct haloctl *ctl, int argc, char **argv)
-{
-	bool wait = false, dry_run = false;
-	const char *deadline = NULL;
-	const struct option_spec specs[] = {
-		{ .name = "wait", .flag = &wait },
-		{ .name = "dry-run", .flag = &dry_run },
-		{ .name = "deadline", .value = &deadline },
-		{ 0 },
-	};
-	int err = options_parse(ctl, &argc, argv, specs, 1, 1);
-	uint64_t deadline_ms = 0;
-
-	if (err)
-		return err;
-	if (deadline && when_parse_duration(deadline, &deadline_ms))
-		return haloctl_usage(ctl,
-				     "'%s' is no duration: 500ms, 30s, 10m, 2h",
-				     deadline);
-	return client_show(ctl,
-			   json_pack("{s:s, s:s, s:b, s:b, s:I}", "cmd",
-				     "node.drain", "name", argv[1], "wait",
-				     wait && !dry_run, "dry_run", dry_run,
-				     "deadline_ms", (json_int_t)deadline_ms),
-			   print_outcome);
 }
 
 int cmd_node_replace(struct haloctl *ctl, int argc, char **argv)
@@ -241,7 +214,7 @@ int cmd_node_replace(struct haloctl *ctl, int argc, char **argv)
 				 json_pack("{s:s, s:s, s:s, s:b}", "cmd",
 					   "node.replace", "name", argv[1],
 					   "by", argv[2], "dry_run", dry_run),
-				 print_outcome);
+				 node_print_outcome);
 }
 
 /* undrain, fail, rm: a name and nothing else */
@@ -253,7 +226,7 @@ static int one_word(struct haloctl *ctl, int argc, char **argv, const char *cmd)
 		   : client_show(ctl,
 				 json_pack("{s:s, s:s}", "cmd", cmd, "name",
 					   argv[1]),
-				 print_outcome);
+				 node_print_outcome);
 }
 
 int cmd_node_undrain(struct haloctl *ctl, int argc, char **argv)

@@ -83,7 +83,7 @@ static const char *event_name(enum event_type type)
 {
 	static const char *const names[] = {
 		"HELLO",   "BEAT",    "MOVED_OK", "ASSIGNED_OK",  "GOODBYE",
-		"CLOSED",  "PROBED",  "REFUSED",  "APPLY_FAILED", "drain",
+		"CLOSED",  "PROBED",  "REFUSED",  "APPLY_FAILED", "FLOWS_GONE", "drain",
 		"replace", "undrain", "fail",	  "rm",		  "freeze",
 		"thaw",	   "load",    "tick",
 	};

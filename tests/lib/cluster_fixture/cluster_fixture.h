@@ -41,6 +41,7 @@ struct fixture_agent {
 	struct message_welcome welcome;
 	struct message_moving moving; /* the last; its routes are not kept */
 	unsigned movings;
+	bool told_of_moves;	   /* leaving may have some */
 	struct route_bits leaving; /* what MOVING said it will lose */
 };
 
