@@ -14,7 +14,8 @@ static bool any_keeps(const struct conf *c)
 	return false;
 }
 
-/* Of services with handover = keep connections outlive the move. */
+/* Of services with handover = keep connections outlive the move; behind one
+ * port for all of them the routes cannot be told apart on the node. */
 static struct door_ports doors_that_end(const struct conf *c)
 {
 	struct door_ports doors = { .count = 0 };
@@ -22,7 +23,8 @@ static struct door_ports doors_that_end(const struct conf *c)
 	for (unsigned i = 0; i < c->n_services; i++) {
 		const struct conf_service *s = &c->services[i];
 
-		if (s->protocol == IPPROTO_TCP && s->handover != HANDOVER_KEEP)
+		if (s->protocol == IPPROTO_TCP &&
+		    s->handover != HANDOVER_KEEP && !s->node_port)
 			doors.first[doors.count++] = s->listen;
 	}
 	return doors;
