@@ -102,7 +102,7 @@ TEST_LIB  := $(patsubst %.c,$(O)/obj/%.o,$(wildcard tests/lib/*.c))
 TEST_SRCS := $(wildcard tests/unit/test_*.c tests/sim/test_*.c)
 TESTS     := $(patsubst %.c,$(O)/%,$(TEST_SRCS))
 BENCHES   := $(patsubst %.c,$(O)/%,$(wildcard tests/bench/bench_*.c))
-HELPERS   := $(patsubst %.c,$(O)/%,$(wildcard tests/netns/*.c tests/demo/*.c))
+HELPERS   := $(patsubst %.c,$(O)/%,$(wildcard tests/netns/*.c tests/demo/*.c tests/vm/kmod_*.c))
 FUZZERS   := $(patsubst %.c,$(O)/%,$(wildcard tests/fuzz/fuzz_*.c))
 
 # what a test program is linked with beyond the pure layers; by its name
@@ -136,6 +136,18 @@ $(O)/man/%: doc/%.scd
 	$(call say,MAN,$@)
 	$(Q)scdoc <$< >$@
 
+# The module for the kernel whose headers are in KDIR; below $(O) as well.
+KDIR ?= /lib/modules/$(shell uname -r)/build
+kmod:
+	@scripts/install-deps --kmod
+	@scripts/kmod build "$(KDIR)" "$(O)/kmod/halo"
+modules_install: kmod
+	$(MAKE) -C "$(KDIR)" M="$(abspath $(O)/kmod/halo)" modules_install
+# What DKMS builds it from, for each kernel that is installed.
+install-dkms:
+	install -d $(DESTDIR)/usr/src/halo-1.0
+	cp -r Kbuild dkms.conf kmod $(DESTDIR)/usr/src/halo-1.0
+
 deps:
 	@scripts/install-deps
 check: deps
@@ -143,6 +155,9 @@ check: deps
 check-vm: deps
 	@scripts/build helpers WERROR=1
 	@scripts/vm tests
+bench-vm: deps
+	@scripts/build helpers WERROR=1
+	@scripts/bench-vm
 demo: deps
 	@scripts/build all benches
 	@scripts/demo
@@ -183,6 +198,9 @@ help:
 	@echo 'make deps       install the Debian packages that are missing (root)'
 	@echo 'make check      build and run every test (root)'
 	@echo 'make check-vm   the network tests on a kernel of Debian, in QEMU (root)'
+	@echo 'make kmod       build/kmod/halo/halo.ko for the kernel of KDIR='
+	@echo 'make modules_install, install-dkms   install it, or what DKMS builds'
+	@echo 'make bench-vm   what a packet costs in instructions, in that guest (root)'
 	@echo 'make demo       a lab of namespaces, a cluster, faults (root)'
 	@echo 'make bench      measure; a table and build/bench/*.json (root)'
 	@echo 'make fuzz       run each fuzzer for FUZZ_SECONDS=60'
@@ -194,6 +212,7 @@ help:
 	@echo 'V=1 shows the commands, WERROR=1 makes warnings errors.'
 
 .PHONY: all tests benches helpers fuzzers man deps check check-vm demo bench \
+	kmod modules_install install-dkms bench-vm \
 	fuzz cov install clean help
 .SECONDARY:
 

@@ -27,7 +27,9 @@
  *                     VERSION, FROM_VERSION            ack. -ESTALE: another
  *                     [, SEATS_MAX]                    version is there
  * TABLE_ADD           [SEATS] [, RUNS]                 ack. As often as needed;
- *                                                      what comes later wins
+ *                                                      what comes later wins.
+ *                                                      Refused: it is as after
+ *                                                      ABORT
  * TABLE_COMMIT        -                                ack: every packet is
  *                                                      answered by it from now
  *                                                      on
