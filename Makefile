@@ -142,7 +142,8 @@ kmod:
 	@scripts/install-deps --kmod
 	@scripts/kmod build "$(KDIR)" "$(O)/kmod/halo"
 modules_install: kmod
-	$(MAKE) -C "$(KDIR)" M="$(abspath $(O)/kmod/halo)" modules_install
+	@scripts/kmod install "$(KDIR)" "$(O)/kmod/halo" \
+		$(if $(INSTALL_MOD_PATH),INSTALL_MOD_PATH="$(INSTALL_MOD_PATH)")
 # What DKMS builds it from, for each kernel that is installed.
 install-dkms:
 	install -d $(DESTDIR)/usr/src/halo-1.0

@@ -8,26 +8,24 @@
 [ -e "$KO" ] || { skip "halo.ko comes and goes" "it is not built"; exit 0; }
 readonly CHURN=${CHURN:-200}
 
-# Datagrams to a door, answers back, and SYNs, until its file is gone.
+# Datagrams to doors and SYNs, until its file is gone.
 traffic() {
 	while [ -e "$LAB_DIR/traffic" ]; do
-		lab_exec client bash -c "for i in {1..40}; do
-			echo x >/dev/udp/$VIP/$((7001 + RANDOM % 24))
-			echo x >/dev/udp/$VIP6/$((7001 + RANDOM % 24))
-			done; timeout 0.2 bash -c '</dev/tcp/$VIP/8001'"
+		flood udp 7001 5000
+		flood syn 8001 2000
+		lab_exec client timeout 0.2 bash -c "</dev/tcp/$VIP6/8001"
 	done >/dev/null 2>&1
 }
-once() {
-	module_load && write_table 1 >/dev/null || return
-	tool end tag=11 && tool change from=1 version=1 \
-		"$(seat 1 $((20 + RANDOM % 100)) b)"
-	module_unload
+flood() {
+	lab_exec client "$HALO_BUILD/tests/vm/kmod_flood" "$1" 198.18.0.1 \
+		"$VIP" $((20000 + RANDOM % 20000)) "$2" 1000 24 "$3"
 }
 churn() {
-	local i
-	for ((i = 0; i < CHURN; i++)); do
-		once || { echo "  failed at $i"; return 1; }
-	done
+	# shellcheck disable=SC2086
+	modprobe -a nf_defrag_ipv6 nf_reject_ipv4 nf_reject_ipv6 &&
+		lab_exec gateway "$TOOL" churn "$KO" "$CHURN" \
+			begin version=1 $TABLE + add "$(seat 1 11 a)" \
+			"$(seat 2 12 b)" run=1,12,1 run=13,24,2 + commit + end tag=11 forced
 }
 # a namespace of its own, whose table goes with it
 vanish() {
@@ -38,21 +36,20 @@ vanish() {
 	ip netns exec "$ns" "$TOOL" begin version=1 routes=24 seats=4 \
 		vip4=198.18.9.1 service=dns,udp,7001 + \
 		add seat=1,5,198.18.9.2 run=1,24,1 + commit || return
-	ip netns exec "$ns" bash -c 'for i in {1..2000}; do
+	ip netns exec "$ns" bash -c 'for i in {1..500}; do
 		echo x >/dev/udp/198.18.9.1/7005; done' >/dev/null 2>&1 &
 	ip netns del "$ns"
 	wait $!
 }
 all_vanish() {
 	local i
-	for ((i = 0; i < 10; i++)); do
+	for ((i = 0; i < 5; i++)); do
 		vanish || return
 	done
 }
 
 plane_begin
 touch "$LAB_DIR/traffic"
-traffic &
 traffic &
 check "it is loaded and unloaded $CHURN times under traffic" churn
 check "it is gone" not module_there

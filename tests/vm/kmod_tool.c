@@ -7,12 +7,15 @@
  *   kmod_tool big VERSION ROUTES SEATS writes a random table of that size, reads
  *                                      it back; "us" it took, or what differs
  *   kmod_tool fuzz SEED COUNT          random and mutated messages
+ *   kmod_tool churn FILE COUNT COMMAND …   loads the module, does that,
+ *                                          unloads it
  *
  * Messages are printed as they are written: one a line, ATTRIBUTE=VALUE each.
  * A refusal is printed as "refused: ERRNO: TEXT" and ends it with status 1.
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <libmnl/libmnl.h>
 #include <linux/genetlink.h>
 #include <netinet/in.h>
@@ -21,6 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -824,12 +828,52 @@ static int fuzz(struct link *l, unsigned seed, int count)
 	return 0;
 }
 
+static void load(const char *file)
+{
+	int fd = open(file, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 || syscall(SYS_finit_module, fd, "selftest=0", 0))
+		die(file);
+	close(fd);
+}
+
+/* A copy: what is put is taken apart. */
+static int run_copy(struct link *l, char **argv, int argc)
+{
+	char *copy[64];
+	int n = argc < 64 ? argc : 64;
+
+	for (int i = 0; i < n; i++)
+		copy[i] = strdup(argv[i]); /* ends with us */
+	return run_all(l, copy, n);
+}
+
+static int churn(char **argv, int argc)
+{
+	static struct link l;
+
+	for (int i = atoi(argv[1]); i > 0; i--) {
+		load(argv[0]);
+		l.seq = (uint32_t)i << 8;
+		l.family = 0;
+		open_link(&l);
+		if (run_copy(&l, argv + 2, argc - 2))
+			return 1;
+		mnl_socket_close(l.nl);
+		if (syscall(SYS_delete_module, "halo", O_NONBLOCK))
+			die("unload");
+	}
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	static struct link l;
 
 	if (argc < 2)
 		return 2;
+	if (!strcmp(argv[1], "churn") && argc > 4)
+		return churn(argv + 2, argc - 2);
 	l.seq = (uint32_t)time(NULL);
 	open_link(&l);
 	if (!strcmp(argv[1], "events") && argc == 4)
