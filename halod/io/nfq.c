@@ -303,6 +303,12 @@ void nfq_accept(struct nfq *q, uint32_t id)
 	flush_when_full(q);
 }
 
+void nfq_repeat(struct nfq *q, uint32_t id)
+{
+	put_head(q, id, NF_REPEAT, 0);
+	flush_when_full(q);
+}
+
 void nfq_drop(struct nfq *q, uint32_t id)
 {
 	put_head(q, id, NF_DROP, 0);

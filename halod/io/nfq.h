@@ -41,6 +41,8 @@ unsigned nfq_receive(struct nfq *q, struct nfq_packet out[NFQ_BATCH]);
 /* Verdicts gather until nfq_flush() or until a batch is full. data is borrowed
  * until then, unless copied. */
 void nfq_accept(struct nfq *q, uint32_t id);
+/* Passes the hook that queued it again. */
+void nfq_repeat(struct nfq *q, uint32_t id);
 void nfq_drop(struct nfq *q, uint32_t id);
 void nfq_rewrite(struct nfq *q, uint32_t id, const uint8_t *data, uint32_t len);
 /* For data that does not live until the flush. */

@@ -13,6 +13,7 @@ static const struct {
 } planes[] = {
 	{ "nfqueue", &plane_nfqueue },
 	{ "nft", &plane_nft },
+	{ "kmod", &plane_kmod },
 	{ "null", &plane_null },
 };
 

@@ -106,7 +106,7 @@ struct plane_ops {
 	void (*close)(struct plane *p, bool flush);
 };
 
-extern const struct plane_ops plane_nfqueue, plane_nft, plane_null;
+extern const struct plane_ops plane_nfqueue, plane_nft, plane_kmod, plane_null;
 
 /* By its own name; NULL: no such plane. */
 const struct plane_ops *plane_by_name(const char *name);

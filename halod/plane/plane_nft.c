@@ -21,9 +21,10 @@
 #include "io/nft_probe.h"
 #include "io/nft_text.h"
 #include "plane/event_queue.h"
+#include "plane/gate.h"
 #include "plane/plane_nft_doors.h"
+#include "plane/plane_nft_drift.h"
 #include "plane/plane_nft_ends.h"
-#include "plane/plane_nft_gate.h"
 #include "plane/plane_nft_syns.h"
 #include "plane/plane_nft_table.h"
 
@@ -36,7 +37,9 @@ struct plane {
 	struct prefix *networks; /* the table's, of which it is written */
 	struct doors doors;	 /* the same, for the threads */
 	struct plane_nft_table table;
-	struct plane_nft_gate *gate;
+	struct gate *gate;
+	struct nft_txn renewal;	      /* the gate's */
+	struct plane_nft_drift drift; /* the gate's thread watches */
 	struct plane_nft_syns *syns;
 	struct plane_nft_ends *ends;
 	struct nft_text_owner *anchor; /* NULL: this kernel has none */
@@ -64,25 +67,77 @@ static int refuse(int err, const char *what, uint16_t number, char *text,
 	return err;
 }
 
+/* ---- the gate's thread ---- */
+
+static int renew(void *arg)
+{
+	struct plane *p = arg;
+
+	plane_nft_table_keep_alive(&p->renewal);
+	return nft_txn_commit(&p->renewal);
+}
+
+static int watch_fd(void *arg)
+{
+	struct plane *p = arg;
+
+	return plane_nft_drift_fd(&p->drift);
+}
+
+static void watch(void *arg)
+{
+	struct plane *p = arg;
+
+	if (plane_nft_drift_look(&p->drift))
+		event_queue_wake(&p->events);
+}
+
+/* ---- opening ---- */
+
 static int start_gate(struct plane *p, const struct plane_conf *conf, char *err,
 		      unsigned err_size)
 {
-	struct plane_nft_gate_conf gate = {
+	struct gate_conf gate = {
 		.doors = &p->doors,
 		.queue = conf->queue,
 		.queue_len = conf->queue_len,
 		.realtime = conf->realtime,
 		.mark = MADE_MARK,
 		.replay = REPLAY_MARK,
+		.renew = renew,
+		.watch_fd = watch_fd,
+		.watch = watch,
+		.arg = p,
 	};
 	int ret = plane_nft_syns_new(&p->syns, conf->queue);
 
 	if (ret)
 		return refuse(ret, "NFLOG", conf->queue, err, err_size);
-	ret = plane_nft_gate_new(&p->gate, &gate, &p->events, p->syns);
+	ret = gate_new(&p->gate, &gate, &p->events, p->syns);
 	if (ret)
 		return refuse(ret, "NFQUEUE", conf->queue, err, err_size);
 	return 0;
+}
+
+static int open_watch(struct plane *p)
+{
+	int err = nft_txn_init(&p->renewal, PLANE_NFT_TABLE);
+
+	if (err)
+		return err;
+	err = plane_nft_drift_init(&p->drift);
+	if (err) {
+		nft_txn_fini(&p->renewal);
+		return err;
+	}
+	plane_nft_drift_set_port(&p->drift, 0, nft_txn_port(&p->renewal));
+	return 0;
+}
+
+static void close_watch(struct plane *p)
+{
+	plane_nft_drift_fini(&p->drift);
+	nft_txn_fini(&p->renewal);
 }
 
 static int start_ends(struct plane *p, const struct plane_conf *conf, char *err,
@@ -109,9 +164,11 @@ static int start_ends(struct plane *p, const struct plane_conf *conf, char *err,
 /* What the table's text and transactions have changed was no drift. */
 static void claim_changes(struct plane *p)
 {
-	plane_nft_gate_set_ports(p->gate, nft_txn_port(&p->table.txn),
-				 p->table.xt_port);
-	plane_nft_gate_end_rewrite(p->gate);
+	plane_nft_drift_set_port(&p->drift, 1, nft_txn_port(&p->table.txn));
+	plane_nft_drift_set_port(&p->drift, 2, p->table.xt_port);
+	if (plane_nft_drift_end_rewrite(&p->drift))
+		event_queue_wake(&p->events);
+	gate_wake(p->gate);
 }
 
 /* NFLOG may be there and nft's way to it not. */
@@ -144,7 +201,7 @@ static int open_table(struct plane *p, const struct plane_conf *conf, char *err,
 	if (ret)
 		return ret;
 	claim_changes(p);
-	plane_nft_gate_set_table(p->gate, p->table.now);
+	gate_set_table(p->gate, p->table.now);
 	return 0;
 }
 
@@ -176,11 +233,11 @@ static int nft_apply(struct plane *p, const struct table_diff *diff)
 	int err;
 
 	if (unowned)
-		plane_nft_gate_set_unowned(p->gate, true);
+		gate_set_unowned(p->gate, true);
 	err = plane_nft_table_apply(&p->table, diff);
-	plane_nft_gate_set_table(p->gate, p->table.now);
+	gate_set_table(p->gate, p->table.now);
 	if (!unowned || err)
-		plane_nft_gate_set_unowned(p->gate, p->table.unowned);
+		gate_set_unowned(p->gate, p->table.unowned);
 	return err;
 }
 
@@ -241,6 +298,11 @@ static int nft_open(struct plane **out, const struct plane_conf *conf,
 		snprintf(err, err_size, "%s", strerror(-ret));
 		goto err_networks;
 	}
+	ret = open_watch(p);
+	if (ret) {
+		refuse(ret, "netlink for queue", conf->queue, err, err_size);
+		goto err_events;
+	}
 	ret = start_gate(p, conf, err, err_size);
 	if (!ret)
 		ret = start_ends(p, conf, err, err_size);
@@ -260,9 +322,11 @@ err_table:
 	plane_nft_table_fini(&p->table);
 err_threads:
 	plane_nft_ends_free(p->ends);
-	plane_nft_gate_free(p->gate);
+	gate_free(p->gate);
 	plane_nft_syns_free(p->syns);
 	conntrack_close(p->ct);
+	close_watch(p);
+err_events:
 	event_queue_fini(&p->events);
 err_networks:
 	free(p->networks);
@@ -285,10 +349,10 @@ static int nft_hold(struct plane *p, const struct route_set *routes, bool on)
 	int err;
 
 	if (on)
-		plane_nft_gate_hold(p->gate, routes, true);
+		gate_hold(p->gate, routes, true);
 	err = plane_nft_table_hold(&p->table, routes, on);
 	if (!on || err)
-		plane_nft_gate_hold(p->gate, routes, false);
+		gate_hold(p->gate, routes, false);
 	return err;
 }
 
@@ -301,7 +365,7 @@ static int nft_set_doors(struct plane *p, const struct engine_conf *conf,
 
 	doors_copy(&to, conf);
 	doors_set(&p->doors, &to);
-	plane_nft_gate_begin_rewrite(p->gate);
+	plane_nft_drift_begin_rewrite(&p->drift);
 	ret = plane_nft_doors_change(&p->table, &to, err, err_size);
 	if (ret) {
 		claim_changes(p);
@@ -407,28 +471,15 @@ static void add_counter(void *arg, const char *name, uint64_t packets)
 
 static void add_threads(struct plane *p, struct plane_stats *s)
 {
-	struct plane_nft_gate_stats gate;
 	struct plane_nft_ends_stats ends;
 	struct plane_nft_syns_stats syns;
 	uint64_t *count = s->engine.count;
 
-	plane_nft_gate_stats(p->gate, &gate);
+	gate_add_stats(p->gate, s);
 	plane_nft_ends_stats(p->ends, &ends);
 	plane_nft_syns_stats(p->syns, &syns);
 	s->journal_taken = syns.taken;
 	s->journal_lost = syns.lost;
-	s->failed = gate.failed;
-	s->queued = gate.queued;
-	s->engine.held = gate.waiting + gate.refusals.waiting;
-	count[REASON_HELD] = gate.held;
-	count[REASON_RELEASED] = gate.released;
-	count[REASON_HELD_DUPLICATE] = gate.duplicates;
-	count[REASON_HELD_FULL] = gate.full;
-	count[REASON_UNOWNED] += gate.refused;
-	count[REASON_REFUSAL_HELD] = gate.refusals.held;
-	count[REASON_REFUSAL_PASSED] = gate.refusals.passed;
-	count[REASON_REFUSAL_AVERTED] = gate.refusals.averted;
-	count[REASON_REFUSAL_FULL] = gate.refusals.full;
 	count[REASON_REPLAYED] = ends.replayed;
 	count[REASON_RESET_CLIENT] = ends.told_clients;
 	count[REASON_RESET_NODE] = ends.told_nodes;
@@ -495,7 +546,7 @@ static void repair(struct plane *p, uint64_t since_ns, struct plane_event *out)
 {
 	int err;
 
-	plane_nft_gate_begin_rewrite(p->gate);
+	plane_nft_drift_begin_rewrite(&p->drift);
 	err = plane_nft_table_rebuild(&p->table);
 	claim_changes(p);
 	*out = (struct plane_event){
@@ -513,7 +564,7 @@ static int nft_next_event(struct plane *p, struct plane_event *out)
 
 	/* first quiet, then look: what comes in between rings again */
 	event_queue_quiet(&p->events);
-	drift_ns = plane_nft_gate_take_drift(p->gate);
+	drift_ns = plane_nft_drift_take(&p->drift);
 	if (drift_ns)
 		repair(p, drift_ns, out);
 	else if (!event_queue_pop(&p->events, out))
@@ -545,10 +596,11 @@ static void nft_close(struct plane *p, bool flush)
 	nft_text_disown(p->anchor);
 	plane_nft_ends_free(p->ends);
 	ct_seq_close(p->seq);
-	plane_nft_gate_free(p->gate);
+	gate_free(p->gate);
 	plane_nft_syns_free(p->syns);
 	plane_nft_table_fini(&p->table);
 	conntrack_close(p->ct);
+	close_watch(p);
 	event_queue_fini(&p->events);
 	free(p->networks);
 	doors_fini(&p->doors);

@@ -57,7 +57,7 @@ static void a_plane_is_found_by_its_configured_name(void **state)
 		{ "null", &plane_null },
 		{ "nft", &plane_nft },
 		{ "auto", NULL }, /* plane_choose()'s */
-		{ "kmod", NULL },
+		{ "kmod", &plane_kmod },
 		{ "ebpf", NULL },
 		{ "", NULL },
 	};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "plane/plane_nft_refusals.h"
+#include "plane/refusals.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -15,8 +15,8 @@
 #define TELL_AGAIN_NS (10 * NS_PER_MS) /* while a route keeps refusing */
 #define TOLD_ROUTES   64	       /* that refuse at the same time */
 
-struct plane_nft_refusals {
-	struct plane_nft_refusals_conf conf;
+struct refusals {
+	struct refusals_conf conf;
 	struct held *held;
 	struct rawsock replay;
 	struct {
@@ -29,10 +29,9 @@ struct plane_nft_refusals {
 	} count;
 };
 
-int plane_nft_refusals_new(struct plane_nft_refusals **out,
-			   const struct plane_nft_refusals_conf *conf)
+int refusals_new(struct refusals **out, const struct refusals_conf *conf)
 {
-	struct plane_nft_refusals *r = calloc(1, sizeof(*r));
+	struct refusals *r = calloc(1, sizeof(*r));
 	int err = -ENOMEM;
 
 	if (!r)
@@ -54,8 +53,7 @@ err_free:
 	return err;
 }
 
-static void settle(struct plane_nft_refusals *r, struct held_packet *w,
-		   bool averted)
+static void settle(struct refusals *r, struct held_packet *w, bool averted)
 {
 	if (averted) {
 		nfq_drop(r->conf.nfq, w->packet.id);
@@ -68,7 +66,7 @@ static void settle(struct plane_nft_refusals *r, struct held_packet *w,
 	r->count.waiting = held_count(r->held);
 }
 
-void plane_nft_refusals_free(struct plane_nft_refusals *r)
+void refusals_free(struct refusals *r)
 {
 	struct held_packet *w;
 
@@ -123,10 +121,10 @@ static bool changes_more(const struct engine_conf *c)
 
 /* The SYN knows what was changed on its way, else the packet itself says it:
  * the port is kept on the node. */
-static void find_syn(struct plane_nft_refusals *r, const struct engine_conf *c,
+static void find_syn(struct refusals *r, const struct engine_conf *c,
 		     const struct parsed *p, struct flow_key *out)
 {
-	if (changes_more(c)) {
+	if (r->conf.syns && changes_more(c)) {
 		plane_nft_syns_drain(r->conf.syns);
 		if (plane_nft_syns_find_seq(r->conf.syns, p->ack - 1, out))
 			return;
@@ -137,7 +135,7 @@ static void find_syn(struct plane_nft_refusals *r, const struct engine_conf *c,
 				  .door_port = p->src_port };
 }
 
-static struct refused what_is_refused(struct plane_nft_refusals *r,
+static struct refused what_is_refused(struct refusals *r,
 				      const struct parsed *p,
 				      const struct table *now)
 {
@@ -162,7 +160,7 @@ static struct refused what_is_refused(struct plane_nft_refusals *r,
 
 /* A client can make a door that nobody listens at refuse at any rate. Whoever
  * does not serve any more is not looked at. */
-static void tell(struct plane_nft_refusals *r, const struct refused *what,
+static void tell(struct refusals *r, const struct refused *what,
 		 uint64_t now_ns)
 {
 	struct plane_event ev = { .type = PLANE_REFUSED,
@@ -189,13 +187,15 @@ static bool is_another(const struct table *now, uint16_t route, uint32_t tag,
 }
 
 /* False: that very SYN is not there any more, or never was. */
-static bool send_again(struct plane_nft_refusals *r,
-		       const struct held_packet *w)
+static bool send_again(struct refusals *r, const struct held_packet *w)
 {
 	uint8_t syn[JOURNAL_SYN_MAX];
-	size_t len = plane_nft_syns_find(r->conf.syns, &w->key, syn);
 	struct parsed p;
+	size_t len;
 
+	if (!r->conf.syns)
+		return true; /* the kernel does */
+	len = plane_nft_syns_find(r->conf.syns, &w->key, syn);
 	if (!len || parse_packet(syn, len, &p) ||
 	    p.seq + parsed_seq_len(&p) != w->seq)
 		return false;
@@ -203,7 +203,7 @@ static bool send_again(struct plane_nft_refusals *r,
 	return true;
 }
 
-static void look_at(struct plane_nft_refusals *r, struct held_packet *w,
+static void look_at(struct refusals *r, struct held_packet *w,
 		    const struct table *now)
 {
 	unsigned family = w->key.client.af == AF_INET6 ? FAMILY_V6 : FAMILY_V4;
@@ -212,7 +212,7 @@ static void look_at(struct plane_nft_refusals *r, struct held_packet *w,
 		settle(r, w, send_again(r, w));
 }
 
-static int hold(struct plane_nft_refusals *r, const struct nfq_packet *in,
+static int hold(struct refusals *r, const struct nfq_packet *in,
 		const struct refused *what, uint32_t ack, uint64_t now_ns)
 {
 	struct packet p = { .data = in->data, .len = in->len, .id = in->id };
@@ -229,10 +229,9 @@ static int hold(struct plane_nft_refusals *r, const struct nfq_packet *in,
 	return 0;
 }
 
-bool plane_nft_refusals_take(struct plane_nft_refusals *r,
-			     const struct nfq_packet *in,
-			     const struct parsed *at, const struct table *now,
-			     uint64_t now_ns)
+bool refusals_take(struct refusals *r, const struct nfq_packet *in,
+		   const struct parsed *at, const struct table *now,
+		   uint64_t now_ns)
 {
 	struct refused what = what_is_refused(r, at, now);
 	int err;
@@ -243,7 +242,7 @@ bool plane_nft_refusals_take(struct plane_nft_refusals *r,
 	err = hold(r, in, &what, at->ack, now_ns);
 	if (!err) {
 		if (is_another(now, what.route, what.tag, at->family))
-			plane_nft_refusals_look(r, now);
+			refusals_look(r, now);
 	} else if (err == -EEXIST) {
 		nfq_drop(r->conf.nfq, in->id);
 	} else {
@@ -253,12 +252,11 @@ bool plane_nft_refusals_take(struct plane_nft_refusals *r,
 	return true;
 }
 
-void plane_nft_refusals_look(struct plane_nft_refusals *r,
-			     const struct table *now)
+void refusals_look(struct refusals *r, const struct table *now)
 {
 	struct held_packet *w = held_next(r->held, NULL), *next;
 
-	if (w)
+	if (w && r->conf.syns)
 		plane_nft_syns_drain(r->conf.syns);
 	for (; w; w = next) {
 		next = held_next(r->held, w);
@@ -266,8 +264,7 @@ void plane_nft_refusals_look(struct plane_nft_refusals *r,
 	}
 }
 
-uint64_t plane_nft_refusals_expire(struct plane_nft_refusals *r,
-				   uint64_t now_ns)
+uint64_t refusals_expire(struct refusals *r, uint64_t now_ns)
 {
 	struct held_packet *w;
 
@@ -277,10 +274,9 @@ uint64_t plane_nft_refusals_expire(struct plane_nft_refusals *r,
 	return w ? w->since_ns + REFUSAL_PATIENCE_NS : UINT64_MAX;
 }
 
-void plane_nft_refusals_stats(const struct plane_nft_refusals *r,
-			      struct plane_nft_refusals_stats *out)
+void refusals_stats(const struct refusals *r, struct refusals_stats *out)
 {
-	*out = (struct plane_nft_refusals_stats){
+	*out = (struct refusals_stats){
 		.held = r->count.held,
 		.passed = r->count.passed,
 		.averted = r->count.averted,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "plane/plane_nft_gate.h"
+#include "plane/gate.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -15,41 +15,34 @@
 #include "base/units.h"
 #include "io/clock.h"
 #include "io/nfq.h"
-#include "io/nft_foreign.h"
 #include "io/rawsock.h"
 #include "io/realtime.h"
 #include "packet/held.h"
 #include "packet/reset.h"
 #include "packet/route_bits.h"
-#include "plane/plane_nft_table.h"
 
 #define FIFO_PRIORITY 5 /* below the thread that judges silence */
-#define TICK_NS	      (250 * NS_PER_MS)
+#define TICK_NS	      (GATE_RENEW_MS * NS_PER_MS)
 /* Copies of SYNs are taken in so often at the most, however many come. */
 #define SYNS_REST_NS (20 * NS_PER_MS)
 
-struct plane_nft_gate {
+struct gate {
 	pthread_t thread;
 	pthread_mutex_t lock; /* of all that is not the thread's alone */
 	int wake_fd;
 	struct event_queue *events;
 	struct plane_nft_syns *syns;
-	struct doors *doors;
+	struct gate_conf conf;
 
 	bool stop, unowned;
-	bool rewriting;	   /* our text makes the table: nothing is drift yet */
-	uint64_t drift_ns; /* another was seen to change our table; 0 */
 	uint32_t n_holding;
 	struct route_bits holding;
 	struct table *table; /* who serves; NULL: not known yet */
-	struct nft_foreign watch;
 
 	/* the thread's alone */
-	bool realtime;
 	struct nfq *nfq;
 	struct held *held;
-	struct plane_nft_refusals *refusals;
-	struct nft_txn txn;
+	struct refusals *refusals;
 	struct rawsock raw;
 	uint64_t next_tick_ns, syns_rest_ns, refusal_due_ns, hold_due_ns;
 
@@ -59,7 +52,7 @@ struct plane_nft_gate {
 	} count;
 };
 
-static bool waits(struct plane_nft_gate *g, uint16_t route)
+static bool waits(struct gate *g, uint16_t route)
 {
 	bool yes;
 
@@ -69,7 +62,7 @@ static bool waits(struct plane_nft_gate *g, uint16_t route)
 	return yes;
 }
 
-static bool holds_any(struct plane_nft_gate *g)
+static bool holds_any(struct gate *g)
 {
 	bool yes;
 
@@ -80,7 +73,7 @@ static bool holds_any(struct plane_nft_gate *g)
 }
 
 /* A reference; NULL: not known yet. */
-static struct table *who_serves(struct plane_nft_gate *g)
+static struct table *who_serves(struct gate *g)
 {
 	struct table *t;
 
@@ -90,7 +83,7 @@ static struct table *who_serves(struct plane_nft_gate *g)
 	return t;
 }
 
-static bool take_refusal(struct plane_nft_gate *g, const struct nfq_packet *in,
+static bool take_refusal(struct gate *g, const struct nfq_packet *in,
 			 const struct parsed *at, uint64_t now_ns)
 {
 	struct table *now;
@@ -99,21 +92,21 @@ static bool take_refusal(struct plane_nft_gate *g, const struct nfq_packet *in,
 	if (at->protocol != IPPROTO_TCP || !(at->flags & TCP_RST))
 		return false;
 	now = who_serves(g);
-	taken = plane_nft_refusals_take(g->refusals, in, at, now, now_ns);
+	taken = refusals_take(g->refusals, in, at, now, now_ns);
 	table_put(now);
 	return taken;
 }
 
-static void look_at_refusals(struct plane_nft_gate *g)
+static void look_at_refusals(struct gate *g)
 {
 	struct table *now = who_serves(g);
 
-	plane_nft_refusals_look(g->refusals, now);
+	refusals_look(g->refusals, now);
 	table_put(now);
 	nfq_flush(g->nfq);
 }
 
-static void hold(struct plane_nft_gate *g, const struct nfq_packet *in,
+static void hold(struct gate *g, const struct nfq_packet *in,
 		 const struct parsed *at, uint16_t route, uint64_t now_ns)
 {
 	struct packet p = { .data = in->data, .len = in->len, .id = in->id };
@@ -135,8 +128,16 @@ static void hold(struct plane_nft_gate *g, const struct nfq_packet *in,
 	nfq_drop(g->nfq, in->id);
 }
 
-static void judge(struct plane_nft_gate *g, const struct nfq_packet *in,
-		  uint64_t now_ns)
+/* The kernel looks up its door. */
+static void let_go(struct gate *g, uint32_t id)
+{
+	if (g->conf.repeat)
+		nfq_repeat(g->nfq, id);
+	else
+		nfq_accept(g->nfq, id);
+}
+
+static void judge(struct gate *g, const struct nfq_packet *in, uint64_t now_ns)
 {
 	struct engine_door door = { 0 };
 	struct parsed at;
@@ -144,17 +145,17 @@ static void judge(struct plane_nft_gate *g, const struct nfq_packet *in,
 	if (!parse_packet(in->data, in->len, &at)) {
 		if (take_refusal(g, in, &at, now_ns))
 			return;
-		door = doors_find(g->doors,
+		door = doors_find(g->conf.doors,
 				  &(struct endpoint){ at.dst, at.dst_port },
 				  at.protocol, NULL);
 	}
 	if (door.found && waits(g, door.route))
 		hold(g, in, &at, door.route, now_ns);
 	else
-		nfq_accept(g->nfq, in->id);
+		let_go(g, in->id);
 }
 
-static void take_batch(struct plane_nft_gate *g)
+static void take_batch(struct gate *g)
 {
 	struct nfq_packet packets[NFQ_BATCH];
 	unsigned n = nfq_receive(g->nfq, packets);
@@ -166,8 +167,8 @@ static void take_batch(struct plane_nft_gate *g)
 	nfq_flush(g->nfq);
 }
 
-/* Those that nothing holds any more go on; the kernel looks up their door. */
-static void release(struct plane_nft_gate *g)
+/* Those that nothing holds any more go on. */
+static void release(struct gate *g)
 {
 	struct held_packet *w = held_next(g->held, NULL), *next;
 
@@ -175,14 +176,14 @@ static void release(struct plane_nft_gate *g)
 		next = held_next(g->held, w);
 		if (waits(g, w->route))
 			continue;
-		nfq_accept(g->nfq, w->packet.id);
+		let_go(g, w->packet.id);
 		held_remove(g->held, w);
 		g->count.released++;
 	}
 	nfq_flush(g->nfq);
 }
 
-static void refuse(struct plane_nft_gate *g, const struct held_packet *w)
+static void refuse(struct gate *g, const struct held_packet *w)
 {
 	uint8_t out[RESET_LEN_MAX];
 	struct parsed at;
@@ -197,9 +198,9 @@ static void refuse(struct plane_nft_gate *g, const struct held_packet *w)
 
 /* Those that have waited for no-node-hold. Returns when the next will have;
  * UINT64_MAX: none waits. */
-static uint64_t refuse_overdue(struct plane_nft_gate *g, uint64_t now_ns)
+static uint64_t refuse_overdue(struct gate *g, uint64_t now_ns)
 {
-	uint64_t limit_ns = doors_no_node_hold_ns(g->doors);
+	uint64_t limit_ns = doors_no_node_hold_ns(g->conf.doors);
 	struct held_packet *w;
 
 	while ((w = held_next(g->held, NULL)) &&
@@ -210,44 +211,27 @@ static uint64_t refuse_overdue(struct plane_nft_gate *g, uint64_t now_ns)
 	return w ? w->since_ns + limit_ns : UINT64_MAX;
 }
 
-static void renew(struct plane_nft_gate *g)
+static void renew(struct gate *g)
 {
-	int err;
+	int err = g->conf.renew(g->conf.arg);
 
-	plane_nft_table_keep_alive(&g->txn);
-	err = nft_txn_commit(&g->txn);
 	if (err)
 		log_warn("hold not renewed", "error=\"%s\"", strerror(-err));
 }
 
-static void tick(struct plane_nft_gate *g, uint64_t now_ns)
+static void tick(struct gate *g, uint64_t now_ns)
 {
-	g->refusal_due_ns = plane_nft_refusals_expire(g->refusals, now_ns);
+	g->refusal_due_ns = refusals_expire(g->refusals, now_ns);
 	g->hold_due_ns = refuse_overdue(g, now_ns);
 	nfq_flush(g->nfq);
 	if (now_ns < g->next_tick_ns)
 		return;
 	g->next_tick_ns = now_ns + TICK_NS;
-	if (holds_any(g))
+	if (g->conf.always || holds_any(g))
 		renew(g);
 }
 
-static void look_for_drift(struct plane_nft_gate *g)
-{
-	bool news = false;
-
-	pthread_mutex_lock(&g->lock);
-	if (!g->rewriting && nft_foreign_drain(&g->watch)) {
-		news = true;
-		if (!g->drift_ns)
-			g->drift_ns = clock_monotonic_ns();
-	}
-	pthread_mutex_unlock(&g->lock);
-	if (news)
-		event_queue_wake(g->events);
-}
-
-static int wait_ms(const struct plane_nft_gate *g, uint64_t now_ns)
+static int wait_ms(const struct gate *g, uint64_t now_ns)
 {
 	uint64_t until = g->next_tick_ns;
 
@@ -260,32 +244,22 @@ static int wait_ms(const struct plane_nft_gate *g, uint64_t now_ns)
 	return until <= now_ns ? 0 : (int)((until - now_ns) / NS_PER_MS) + 1;
 }
 
-static void take_syns(struct plane_nft_gate *g, uint64_t now_ns)
+static void take_syns(struct gate *g, uint64_t now_ns)
 {
 	plane_nft_syns_drain(g->syns);
 	g->syns_rest_ns = now_ns + SYNS_REST_NS;
 }
 
-static void enter_realtime(const struct plane_nft_gate *g)
+static void enter_realtime(const struct gate *g)
 {
-	int err = g->realtime ? realtime_enter(FIFO_PRIORITY) : 0;
+	int err = g->conf.realtime ? realtime_enter(FIFO_PRIORITY) : 0;
 
 	if (err)
 		log_warn("queue of held packets without real-time priority",
 			 "error=\"%s\"", strerror(-err));
 }
 
-static bool is_rewriting(struct plane_nft_gate *g)
-{
-	bool yes;
-
-	pthread_mutex_lock(&g->lock);
-	yes = g->rewriting;
-	pthread_mutex_unlock(&g->lock);
-	return yes;
-}
-
-static bool stopped(struct plane_nft_gate *g)
+static bool stopped(struct gate *g)
 {
 	bool yes;
 
@@ -298,7 +272,7 @@ static bool stopped(struct plane_nft_gate *g)
 static void *work(void *arg)
 {
 	enum { WAKE, QUEUE, WATCH, SYNS };
-	struct plane_nft_gate *g = arg;
+	struct gate *g = arg;
 	struct pollfd fds[] = {
 		[WAKE] = { g->wake_fd, POLLIN, 0 },
 		[QUEUE] = { nfq_poll_fd(g->nfq), POLLIN, 0 },
@@ -311,11 +285,10 @@ static void *work(void *arg)
 	while (!stopped(g)) {
 		uint64_t now_ns = clock_monotonic_ns();
 
-		fds[SYNS].fd = now_ns < g->syns_rest_ns
+		fds[SYNS].fd = !g->syns || now_ns < g->syns_rest_ns
 				       ? -1
 				       : plane_nft_syns_fd(g->syns);
-		fds[WATCH].fd =
-			is_rewriting(g) ? -1 : nft_foreign_fd(&g->watch);
+		fds[WATCH].fd = g->conf.watch_fd(g->conf.arg);
 		poll(fds, ARRAY_SIZE(fds), wait_ms(g, now_ns));
 		if (fds[QUEUE].revents)
 			take_batch(g);
@@ -325,7 +298,7 @@ static void *work(void *arg)
 			look_at_refusals(g);
 		}
 		if (fds[WATCH].revents)
-			look_for_drift(g);
+			g->conf.watch(g->conf.arg);
 		now_ns = clock_monotonic_ns();
 		if (fds[SYNS].revents)
 			take_syns(g, now_ns);
@@ -337,13 +310,12 @@ static void *work(void *arg)
 }
 
 /* What the thread needs, in the order in which close_all() undoes it. */
-static int open_all(struct plane_nft_gate *g,
-		    const struct plane_nft_gate_conf *conf)
+static int open_all(struct gate *g, const struct gate_conf *conf)
 {
-	struct plane_nft_refusals_conf refusals = { .doors = conf->doors,
-						    .events = g->events,
-						    .syns = g->syns,
-						    .replay = conf->replay };
+	struct refusals_conf refusals = { .doors = conf->doors,
+					  .events = g->events,
+					  .syns = g->syns,
+					  .replay = conf->replay };
 	int err = nfq_new(&g->nfq, conf->queue, conf->queue_len);
 
 	if (err)
@@ -352,22 +324,11 @@ static int open_all(struct plane_nft_gate *g,
 	if (err)
 		goto err_nfq;
 	refusals.nfq = g->nfq;
-	err = plane_nft_refusals_new(&g->refusals, &refusals);
+	err = refusals_new(&g->refusals, &refusals);
 	if (err)
 		goto err_raw;
-	err = nft_txn_init(&g->txn, PLANE_NFT_TABLE);
-	if (err)
-		goto err_refusals;
-	err = nft_foreign_init(&g->watch, PLANE_NFT_TABLE);
-	if (err)
-		goto err_txn;
-	g->watch.ports[0] = nft_txn_port(&g->txn);
 	return 0;
 
-err_txn:
-	nft_txn_fini(&g->txn);
-err_refusals:
-	plane_nft_refusals_free(g->refusals);
 err_raw:
 	rawsock_fini(&g->raw);
 err_nfq:
@@ -375,29 +336,24 @@ err_nfq:
 	return err;
 }
 
-static void close_all(struct plane_nft_gate *g)
+static void close_all(struct gate *g)
 {
-	nft_foreign_fini(&g->watch);
-	nft_txn_fini(&g->txn);
-	plane_nft_refusals_free(g->refusals);
+	refusals_free(g->refusals);
 	rawsock_fini(&g->raw);
 	nfq_free(g->nfq);
 }
 
-int plane_nft_gate_new(struct plane_nft_gate **out,
-		       const struct plane_nft_gate_conf *conf,
-		       struct event_queue *events, struct plane_nft_syns *syns)
+int gate_new(struct gate **out, const struct gate_conf *conf,
+	     struct event_queue *events, struct plane_nft_syns *syns)
 {
-	struct plane_nft_gate *g = calloc(1, sizeof(*g));
+	struct gate *g = calloc(1, sizeof(*g));
 	int err = -ENOMEM;
 
 	if (!g)
 		return err;
-	g->doors = conf->doors;
+	g->conf = *conf;
 	g->events = events;
 	g->syns = syns;
-	g->realtime = conf->realtime;
-	g->rewriting = true;
 	pthread_mutex_init(&g->lock, NULL);
 	g->held = held_new(conf->doors->conf.held_max, conf->doors->conf.seed);
 	if (!g->held)
@@ -427,7 +383,7 @@ err_free:
 	return err;
 }
 
-void plane_nft_gate_free(struct plane_nft_gate *g)
+void gate_free(struct gate *g)
 {
 	if (!g)
 		return;
@@ -444,7 +400,7 @@ void plane_nft_gate_free(struct plane_nft_gate *g)
 	free(g);
 }
 
-static void note_hold(struct plane_nft_gate *g, uint16_t route, bool on)
+static void note_hold(struct gate *g, uint16_t route, bool on)
 {
 	if (route_bits_has(&g->holding, route) == on)
 		return;
@@ -457,8 +413,7 @@ static void note_hold(struct plane_nft_gate *g, uint16_t route, bool on)
 	}
 }
 
-void plane_nft_gate_hold(struct plane_nft_gate *g,
-			 const struct route_set *routes, bool on)
+void gate_hold(struct gate *g, const struct route_set *routes, bool on)
 {
 	pthread_mutex_lock(&g->lock);
 	for (uint32_t i = 0; i < routes->count; i++)
@@ -468,7 +423,7 @@ void plane_nft_gate_hold(struct plane_nft_gate *g,
 		eventfd_write(g->wake_fd, 1);
 }
 
-void plane_nft_gate_set_unowned(struct plane_nft_gate *g, bool unowned)
+void gate_set_unowned(struct gate *g, bool unowned)
 {
 	bool released;
 
@@ -480,7 +435,7 @@ void plane_nft_gate_set_unowned(struct plane_nft_gate *g, bool unowned)
 		eventfd_write(g->wake_fd, 1);
 }
 
-void plane_nft_gate_set_table(struct plane_nft_gate *g, struct table *now)
+void gate_set_table(struct gate *g, struct table *now)
 {
 	struct table *former;
 
@@ -493,60 +448,27 @@ void plane_nft_gate_set_table(struct plane_nft_gate *g, struct table *now)
 	eventfd_write(g->wake_fd, 1);
 }
 
-void plane_nft_gate_set_ports(struct plane_nft_gate *g, uint32_t port,
-			      uint32_t other)
+void gate_wake(struct gate *g)
 {
-	pthread_mutex_lock(&g->lock);
-	g->watch.ports[1] = port;
-	g->watch.ports[2] = other;
-	pthread_mutex_unlock(&g->lock);
-}
-
-uint64_t plane_nft_gate_take_drift(struct plane_nft_gate *g)
-{
-	uint64_t since_ns;
-
-	pthread_mutex_lock(&g->lock);
-	since_ns = g->drift_ns;
-	g->drift_ns = 0;
-	pthread_mutex_unlock(&g->lock);
-	return since_ns;
-}
-
-void plane_nft_gate_begin_rewrite(struct plane_nft_gate *g)
-{
-	pthread_mutex_lock(&g->lock);
-	g->rewriting = true;
-	pthread_mutex_unlock(&g->lock);
-}
-
-void plane_nft_gate_end_rewrite(struct plane_nft_gate *g)
-{
-	bool news;
-
-	pthread_mutex_lock(&g->lock);
-	news = nft_foreign_since(&g->watch, PLANE_NFT_LAYOUT_SET);
-	if (news && !g->drift_ns)
-		g->drift_ns = clock_monotonic_ns();
-	g->rewriting = false;
-	pthread_mutex_unlock(&g->lock);
 	eventfd_write(g->wake_fd, 1);
-	if (news)
-		event_queue_wake(g->events);
 }
 
-void plane_nft_gate_stats(struct plane_nft_gate *g,
-			  struct plane_nft_gate_stats *out)
+void gate_add_stats(struct gate *g, struct plane_stats *s)
 {
-	*out = (struct plane_nft_gate_stats){
-		.queued = g->count.queued,
-		.held = g->count.held,
-		.released = g->count.released,
-		.duplicates = g->count.duplicates,
-		.full = g->count.full,
-		.refused = g->count.refused,
-		.waiting = g->count.waiting,
-		.failed = g->count.failed,
-	};
-	plane_nft_refusals_stats(g->refusals, &out->refusals);
+	uint64_t *count = s->engine.count;
+	struct refusals_stats refusals;
+
+	refusals_stats(g->refusals, &refusals);
+	s->queued = g->count.queued;
+	s->failed = g->count.failed;
+	s->engine.held = g->count.waiting + refusals.waiting;
+	count[REASON_HELD] = g->count.held;
+	count[REASON_RELEASED] = g->count.released;
+	count[REASON_HELD_DUPLICATE] = g->count.duplicates;
+	count[REASON_HELD_FULL] = g->count.full;
+	count[REASON_UNOWNED] += g->count.refused;
+	count[REASON_REFUSAL_HELD] = refusals.held;
+	count[REASON_REFUSAL_PASSED] = refusals.passed;
+	count[REASON_REFUSAL_AVERTED] = refusals.averted;
+	count[REASON_REFUSAL_FULL] = refusals.full;
 }
