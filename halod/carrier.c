@@ -127,11 +127,12 @@ int carrier_open(struct carrier *c, struct ev_loop *loop,
 	int ret;
 
 	c->loop = loop;
-	c->ops = plane_choose(conf->plane, c->why, sizeof(c->why));
+	c->ops = plane_choose(conf->plane, needs_nft(conf) != NULL, c->why,
+			      sizeof(c->why));
 	if (!c->ops) {
 		snprintf(err, err_size,
 			 "plane \"%s\" is not in this version: use \"auto\", "
-			 "\"nfqueue\" or \"nft\"",
+			 "\"kmod\", \"nft\" or \"nfqueue\"",
 			 conf->plane);
 		return -EOPNOTSUPP;
 	}

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/units.h"
+#include "io/kmod.h"
 #include "io/nft_probe.h"
 
 static const struct {
@@ -25,7 +26,18 @@ const struct plane_ops *plane_by_name(const char *name)
 	return NULL;
 }
 
-const struct plane_ops *plane_choose(const char *name, char *why,
+static bool has_module(void)
+{
+	char err[160];
+	struct kmod *k;
+
+	if (kmod_open(&k, err, sizeof(err)))
+		return false;
+	kmod_close(k);
+	return true;
+}
+
+const struct plane_ops *plane_choose(const char *name, bool nat, char *why,
 				     unsigned why_size)
 {
 	char lacks[160];
@@ -33,6 +45,10 @@ const struct plane_ops *plane_choose(const char *name, char *why,
 	*why = '\0';
 	if (strcmp(name, "auto"))
 		return plane_by_name(name);
+	if (!nat && has_module()) {
+		snprintf(why, why_size, "auto: the module halo is loaded");
+		return &plane_kmod;
+	}
 	if (!nft_probe_nat(lacks, sizeof(lacks))) {
 		snprintf(why, why_size,
 			 "auto: the kernel has NAT maps and conntrack");

@@ -110,10 +110,11 @@ extern const struct plane_ops plane_nfqueue, plane_nft, plane_kmod, plane_null;
 
 /* By its own name; NULL: no such plane. */
 const struct plane_ops *plane_by_name(const char *name);
-/* By the name in the configuration: "auto" is nft where the kernel can carry
- * it, else nfqueue. why: what decided, in words; empty where the name did.
+/* By the name in the configuration: "auto" is kmod where the module has been
+ * loaded, nft where the kernel can carry it, else nfqueue. nat: a service needs
+ * what nft alone can do. why: what decided, in words; empty where the name did.
  * Probes: blocks for milliseconds, needs CAP_NET_ADMIN. */
-const struct plane_ops *plane_choose(const char *name, char *why,
+const struct plane_ops *plane_choose(const char *name, bool nat, char *why,
 				     unsigned why_size);
 
 #endif

@@ -71,14 +71,15 @@ static void auto_says_why_it_is_the_plane_that_it_is(void **state)
 {
 	char why[240] = "unset";
 
-	assert_ptr_equal(plane_choose("nfqueue", why, sizeof(why)),
+	assert_ptr_equal(plane_choose("nfqueue", false, why, sizeof(why)),
 			 &plane_nfqueue);
 	assert_string_equal(why, "");
 	setenv("HALO_FORCE_NO_NAT", "1", 1);
-	assert_ptr_equal(plane_choose("auto", why, sizeof(why)),
+	assert_ptr_equal(plane_choose("auto", false, why, sizeof(why)),
 			 &plane_nfqueue);
 	assert_non_null(strstr(why, "HALO_FORCE_NO_NAT"));
-	assert_ptr_equal(plane_choose("nft", why, sizeof(why)), &plane_nft);
+	assert_ptr_equal(plane_choose("nft", false, why, sizeof(why)),
+			 &plane_nft);
 	unsetenv("HALO_FORCE_NO_NAT");
 }
 
