@@ -245,6 +245,11 @@ void carrier_end_flows(struct carrier *c, uint32_t tag,
 			  strerror(-err));
 }
 
+bool carrier_is_alive(struct carrier *c)
+{
+	return c->ops->is_alive(c->plane);
+}
+
 void carrier_close(struct carrier *c, bool flush)
 {
 	if (c->plane) {

@@ -42,6 +42,8 @@ int carrier_set_doors(struct carrier *c, const struct conf *from,
 		      const struct conf *to, char *err, unsigned err_size);
 void carrier_end_flows(struct carrier *c, uint32_t tag,
 		       const struct route_set *routes, bool forced);
+/* Its threads do their work: for a watchdog. */
+bool carrier_is_alive(struct carrier *c);
 void carrier_close(struct carrier *c, bool flush); /* also if not open */
 
 #endif

@@ -21,6 +21,7 @@
 #include "io/probe.h"
 #include "io/realtime.h"
 #include "io/store.h"
+#include "manager.h"
 #include "notes.h"
 #include "reconf.h"
 #include "recovery.h"
@@ -42,6 +43,8 @@ struct daemon {
 	struct carrier carrier;
 	struct store *store; /* NULL: degraded */
 	char store_error[200];
+	struct manager manager;
+	char no_realtime[120]; /* what profile fast lacks; or "" */
 	struct reload *reload;
 	char reload_error[400]; /* why the file is not in force; or "" */
 	uint64_t seq;		/* of the last event */
@@ -406,28 +409,38 @@ static void request_shutdown(void *arg, bool flush)
 
 /* ---- reload ---- */
 
-static void become_realtime(const struct conf *conf)
+/* Without it beats are judged all the same, at the mercy of other programs. */
+static void become_realtime(struct daemon *d)
 {
-	int err = 0;
+	int priority, memory;
 
-	if (conf->agents.profile != PROFILE_FAST)
+	*d->no_realtime = 0;
+	if (d->conf.agents.profile != PROFILE_FAST)
 		return;
-	err = realtime_lock_memory();
-	if (!err)
-		err = realtime_enter(REALTIME_PRIORITY);
-	if (err)
-		log_warn("profile fast without real-time scheduling",
-			 "why=\"%s\" try=\"CAP_SYS_NICE, CAP_IPC_LOCK\"",
-			 strerror(-err));
+	memory = realtime_lock_memory();
+	priority = realtime_enter(REALTIME_PRIORITY);
+	if (!memory && !priority)
+		return;
+	snprintf(d->no_realtime, sizeof(d->no_realtime),
+		 "profile fast without%s%s%s: give halod %s%s",
+		 priority ? " real-time priority" : "",
+		 priority && memory ? " and" : "",
+		 memory ? " locked memory" : "",
+		 priority ? "CAP_SYS_NICE " : "", memory ? "CAP_IPC_LOCK" : "");
+	log_warn("not real-time", "why=\"%s\"", d->no_realtime);
 }
 
 static void on_reload(struct ev_loop *loop, ev_signal *w, int revents)
 {
 	struct daemon *d = w->data;
-	int err = reload_ask(d->reload, &d->conf, NULL);
+	int err;
 
-	if (err)
-		log_error("not reloaded", "why=\"%s\"", strerror(-err));
+	manager_reloading(&d->manager);
+	err = reload_ask(d->reload, &d->conf, NULL);
+	if (!err)
+		return;
+	log_error("not reloaded", "why=\"%s\"", strerror(-err));
+	manager_reloaded(&d->manager);
 }
 
 static int request_reload(void *arg, struct control_client *client)
@@ -481,8 +494,9 @@ static json_t *on_read(void *arg, struct reload_read *read)
 		carry_out(d);
 		feed_deferred(d);
 		if (before.agents.profile != d->conf.agents.profile)
-			become_realtime(&d->conf);
+			become_realtime(d);
 	}
+	manager_reloaded(&d->manager);
 	return reconf_answer(d->path, &before, read);
 }
 
@@ -582,6 +596,7 @@ static void fill_requests(struct daemon *d)
 	r->reload = request_reload;
 	r->forget = forget_client;
 	r->reload_error = d->reload_error;
+	r->no_realtime = d->no_realtime;
 }
 
 static int open_plane_with_state(struct daemon *d, char *err, unsigned err_size)
@@ -628,7 +643,7 @@ static int open_all(struct daemon *d, char *err, unsigned err_size)
 	watch_signal(d, &d->sighup, SIGHUP, on_reload);
 	carry_out(d);
 	feed_deferred(d);
-	become_realtime(&d->conf);
+	become_realtime(d);
 	return 0;
 }
 
@@ -649,6 +664,7 @@ int daemon_open(struct daemon **out, const struct conf *conf, const char *path,
 	d->peer_notes.per_second = PEER_NOTES_PER_S;
 	snprintf(d->path, sizeof(d->path), "%s", path);
 	d->loop = ev_default_loop(0);
+	manager_init(&d->manager);
 	ev_timer_init(&d->shutdown_timer, on_shutdown_timer, SHUTDOWN_REPLY_S,
 		      0);
 	ret = open_all(d, err, err_size);
@@ -660,6 +676,7 @@ int daemon_open(struct daemon **out, const struct conf *conf, const char *path,
 		 d->carrier.ops->name,
 		 *d->carrier.why ? d->carrier.why : "configured",
 		 d->conf.routes, (unsigned long long)d->carrier.table->version);
+	manager_ready(&d->manager, d->loop, &d->carrier, d->cluster);
 	*out = d;
 	return 0;
 }
@@ -681,6 +698,7 @@ void daemon_close(struct daemon *d)
 {
 	stop_watching(d);
 	drains_stop(&d->drains);
+	manager_fini(&d->manager);
 	control_socket_free(d->control);
 	requests_fini(&d->requests);
 	reload_free(d->reload);

@@ -49,6 +49,7 @@ struct requests_context {
 	struct agents *agents;
 	uint64_t start_ns;
 	const char *const *warnings; /* for status; NULL-terminated, or NULL */
+	const char *no_realtime;     /* what profile fast lacks; or "" */
 	const char *reload_error;    /* why the file is not in force; or "" */
 
 	uint64_t (*now_ns)(void); /* CLOCK_MONOTONIC */

@@ -186,6 +186,8 @@ static json_t *degraded_view(struct requests_context *ctx, json_t *plane,
 		complain(list, "packets lost before a worker: %lld",
 			 (long long)(lost_queue + lost_socket));
 	complain_of_conntrack(list, plane);
+	if (ctx->no_realtime && *ctx->no_realtime)
+		complain(list, "%s", ctx->no_realtime);
 	if (ctx->reload_error && *ctx->reload_error)
 		complain(list, "the configuration file is not in force: %s",
 			 ctx->reload_error);

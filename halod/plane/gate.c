@@ -46,6 +46,7 @@ struct gate {
 	struct rawsock raw;
 	uint64_t next_tick_ns, syns_rest_ns, refusal_due_ns, hold_due_ns;
 
+	_Atomic uint64_t turns;
 	struct {
 		_Atomic uint64_t queued, held, released, duplicates, full,
 			refused, waiting, failed;
@@ -304,6 +305,7 @@ static void *work(void *arg)
 			take_syns(g, now_ns);
 		tick(g, now_ns);
 		g->count.waiting = held_count(g->held);
+		g->turns++;
 		g->count.failed = nfq_stats(g->nfq).failed;
 	}
 	return NULL;
@@ -471,4 +473,9 @@ void gate_add_stats(struct gate *g, struct plane_stats *s)
 	count[REASON_REFUSAL_PASSED] = refusals.passed;
 	count[REASON_REFUSAL_AVERTED] = refusals.averted;
 	count[REASON_REFUSAL_FULL] = refusals.full;
+}
+
+uint64_t gate_turns(const struct gate *g)
+{
+	return g->turns;
 }

@@ -63,4 +63,7 @@ void gate_wake(struct gate *g);
 /* Adds what it has counted; held and what refusals became are set. */
 void gate_add_stats(struct gate *g, struct plane_stats *s);
 
+/* How often its thread has been round; it goes round every 250 ms or sooner. */
+uint64_t gate_turns(const struct gate *g);
+
 #endif

@@ -97,6 +97,9 @@ struct plane_ops {
 	int (*flows)(struct plane *p, const struct flow_query *q,
 		     struct flow_view *out, unsigned max);
 	int (*stats)(struct plane *p, struct plane_stats *out);
+	/* Its threads do their work: asked now and then, at least 500 ms apart,
+	 * for a watchdog. May not return if one is stuck. */
+	bool (*is_alive)(struct plane *p);
 	/* Readable when events wait; -1: never any. */
 	int (*event_fd)(struct plane *p);
 	/* The next event: 0, or -EAGAIN. Never blocks. */

@@ -33,6 +33,7 @@ struct plane {
 	struct kmod *renewal;	  /* the gate's … */
 	struct kmod_events *told; /* … likewise */
 	struct gate *gate;
+	uint64_t gate_turns; /* when it was last asked whether it lives */
 	struct event_queue events;
 	struct table *now; /* what the kernel has */
 	bool adopted, unowned;
@@ -394,6 +395,14 @@ static int kmod_count(struct plane *p, struct plane_stats *out)
 	return 0;
 }
 
+static bool kmod_is_alive(struct plane *p)
+{
+	uint64_t before = p->gate_turns;
+
+	p->gate_turns = gate_turns(p->gate);
+	return p->gate_turns != before;
+}
+
 static int kmod_event_fd(struct plane *p)
 {
 	return p->events.fd;
@@ -441,6 +450,7 @@ const struct plane_ops plane_kmod = {
 	.end_flows = kmod_end,
 	.flows = kmod_list,
 	.stats = kmod_count,
+	.is_alive = kmod_is_alive,
 	.event_fd = kmod_event_fd,
 	.next_event = kmod_next_event,
 	.close = kmod_close_plane,

@@ -424,6 +424,16 @@ static int nfqueue_stats(struct plane *p, struct plane_stats *out)
 	return 0;
 }
 
+static void answer(struct worker *w, uint64_t now_ns, void *arg)
+{
+}
+
+static bool nfqueue_is_alive(struct plane *p)
+{
+	on_all_workers(p, answer, NULL);
+	return true;
+}
+
 static int nfqueue_event_fd(struct plane *p)
 {
 	return p->event_fd;
@@ -499,6 +509,7 @@ const struct plane_ops plane_nfqueue = {
 	.end_flows = nfqueue_end_flows,
 	.flows = nfqueue_flows,
 	.stats = nfqueue_stats,
+	.is_alive = nfqueue_is_alive,
 	.event_fd = nfqueue_event_fd,
 	.next_event = nfqueue_next_event,
 	.close = nfqueue_close,

@@ -40,6 +40,7 @@ struct plane {
 	struct gate *gate;
 	struct nft_txn renewal;	      /* the gate's */
 	struct plane_nft_drift drift; /* the gate's thread watches */
+	uint64_t gate_turns; /* when it was last asked whether it lives */
 	struct plane_nft_syns *syns;
 	struct plane_nft_ends *ends;
 	struct nft_text_owner *anchor; /* NULL: this kernel has none */
@@ -537,6 +538,14 @@ static int nft_stats(struct plane *p, struct plane_stats *out)
 	return 0;
 }
 
+static bool nft_is_alive(struct plane *p)
+{
+	uint64_t before = p->gate_turns;
+
+	p->gate_turns = gate_turns(p->gate);
+	return p->gate_turns != before;
+}
+
 static int nft_event_fd(struct plane *p)
 {
 	return p->events.fd;
@@ -617,6 +626,7 @@ const struct plane_ops plane_nft = {
 	.end_flows = nft_end_flows,
 	.flows = nft_flows,
 	.stats = nft_stats,
+	.is_alive = nft_is_alive,
 	.event_fd = nft_event_fd,
 	.next_event = nft_next_event,
 	.close = nft_close,

@@ -95,6 +95,11 @@ static int null_stats(struct plane *p, struct plane_stats *out)
 	return 0;
 }
 
+static bool null_is_alive(struct plane *p)
+{
+	return true;
+}
+
 static int null_event_fd(struct plane *p)
 {
 	return p->events.fd;
@@ -127,6 +132,7 @@ const struct plane_ops plane_null = {
 	.end_flows = null_end_flows,
 	.flows = null_flows,
 	.stats = null_stats,
+	.is_alive = null_is_alive,
 	.event_fd = null_event_fd,
 	.next_event = null_next_event,
 	.close = null_close,

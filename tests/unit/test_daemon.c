@@ -437,6 +437,59 @@ static void a_halod_ends_while_it_reloads(void **state)
 	daemon_close(d);
 }
 
+/* What the service manager hears, a datagram each. */
+static int manager_listen(const char *dir)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	snprintf(at.sun_path, sizeof(at.sun_path), "%s/notify", dir);
+	assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	setenv("NOTIFY_SOCKET", at.sun_path, 1);
+	setenv("WATCHDOG_USEC", "400000", 1);
+	return fd;
+}
+
+static void hear_all(int fd, char *out, size_t size)
+{
+	ssize_t n;
+	size_t len = 0;
+
+	while ((n = recv(fd, out + len, size - len - 1, 0)) > 0)
+		len += (size_t)n;
+	out[len] = 0;
+}
+
+static void stop_later(struct ev_loop *loop, ev_timer *t, int revents)
+{
+	raise(SIGTERM);
+}
+
+static void the_service_manager_is_told_how_it_goes(void **state)
+{
+	struct place *p = *state;
+	char heard[8192];
+	struct daemon *d;
+	ev_timer stop;
+	int fd = manager_listen(p->dir);
+
+	close(take_port(&p->conf.agents.listen.port));
+	write_conf(p, services);
+	start_from_file(p, &d);
+	raise(SIGHUP);
+	ev_timer_init(&stop, stop_later, 0.3, 0.);
+	ev_timer_start(ev_default_loop(0), &stop);
+	daemon_run(d);
+	daemon_close(d);
+	hear_all(fd, heard, sizeof(heard));
+	close(fd);
+	assert_non_null(strstr(heard, "STATUS=0 active, 0 in reserve"));
+	assert_non_null(strstr(heard, "READY=1\nRELOADING=1\nMONOTONIC_USEC="));
+	assert_non_null(strstr(strstr(heard, "RELOADING=1"), "READY=1\n"));
+	assert_non_null(strstr(heard, "WATCHDOG=1\n"));
+	assert_non_null(strstr(heard, "STOPPING=1\n"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -466,6 +519,9 @@ int main(void)
 			tear_down),
 		cmocka_unit_test_setup_teardown(
 			reloads_at_the_same_time_are_all_answered, set_up,
+			tear_down),
+		cmocka_unit_test_setup_teardown(
+			the_service_manager_is_told_how_it_goes, set_up,
 			tear_down),
 		cmocka_unit_test_setup_teardown(a_halod_ends_while_it_reloads,
 						set_up, tear_down),
