@@ -33,6 +33,7 @@ static void on_lost(struct carrier *c, const struct plane_event *e)
 
 static void on_drift(struct carrier *c, const struct plane_event *e)
 {
+	c->drifts++;
 	c->drifted(c->arg, e->ok, (e->took_ns + NS_PER_MS - 1) / NS_PER_MS);
 }
 

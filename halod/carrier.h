@@ -22,6 +22,7 @@ struct carrier {
 	/* another changed the rules; ok: they are as they were, ms later */
 	void (*drifted)(void *arg, bool ok, uint64_t ms);
 	void *arg;
+	uint64_t drifts; /* times that others changed the rules */
 	struct ev_loop *loop;
 	ev_io io;
 };

@@ -589,6 +589,7 @@ static void fill_requests(struct daemon *d)
 	r->store = d->store;
 	r->store_error = d->store_error;
 	r->agents = d->agents;
+	r->drifts = &d->carrier.drifts;
 	r->start_ns = clock_monotonic_ns();
 	r->now_ns = clock_monotonic_ns;
 	r->step = step_for_requests;

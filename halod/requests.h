@@ -47,6 +47,7 @@ struct requests_context {
 	struct store *store;
 	const char *store_error; /* why there is no store; or NULL */
 	struct agents *agents;
+	const uint64_t *drifts; /* of the plane's rules; or NULL */
 	uint64_t start_ns;
 	const char *const *warnings; /* for status; NULL-terminated, or NULL */
 	const char *no_realtime;     /* what profile fast lacks; or "" */

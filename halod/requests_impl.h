@@ -45,6 +45,9 @@ json_t *request_result(void);
 /* One operator's event. NULL when it was done, else the error to answer. */
 json_t *request_step(struct requests_context *ctx, const struct event *ev,
 		     const char *what);
+/* Handovers under way, of one node or (NULL) of all: [{from, to, routes, reason,
+ * deadline_ms}, …], 32 at most. */
+json_t *request_moves(struct requests_context *ctx, const struct node *only);
 /* NULL and the error to answer when there is no such node. */
 const struct node *request_find_node(struct requests_context *ctx,
 				     const char *name, const char *what,

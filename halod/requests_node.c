@@ -111,18 +111,52 @@ static json_t *reasons_of(struct requests_context *ctx, const char *name)
 	return list;
 }
 
+/* Why it is in its state, in words; "" where that needs none. */
+static const char *reason_of(const struct node *n, char *out, size_t size)
+{
+	const char *cause = n->cause ? lost_cause_name(n->cause) : "it failed";
+
+	out[0] = 0;
+	if (n->state == NODE_SUSPECT)
+		snprintf(out, size,
+			 "no beat for 1.5 intervals; it was %s, its doors are "
+			 "held",
+			 node_state_name(n->suspect_from));
+	else if (n->state == NODE_QUARANTINED && n->until_ns == TIME_NEVER)
+		snprintf(out, size,
+			 "failed by the operator: until haloctl node undrain");
+	else if (n->state == NODE_QUARANTINED)
+		snprintf(out, size,
+			 "hold-down after %s, failure %u; it ends when its "
+			 "server is up",
+			 cause, n->failures);
+	else if (n->state == NODE_LOST)
+		snprintf(out, size, "%s", cause);
+	else if (n->state == NODE_DRAINING)
+		snprintf(out, size, "its routes are handed over");
+	else if (n->agent_away)
+		snprintf(out, size,
+			 "its agent is away: it may come back to its slot");
+	return out;
+}
+
 static json_t *node_details(struct requests_context *ctx, const struct node *n,
 			    const struct route_set *routes)
 {
 	uint64_t now_ns = ctx->now_ns();
-	uint64_t left_ns = n->until_ns > now_ns ? n->until_ns - now_ns : 0;
-	char instance[17];
+	uint64_t left_ns = n->until_ns > now_ns && n->until_ns != TIME_NEVER
+				   ? n->until_ns - now_ns
+				   : 0;
+	char instance[17], reason[160];
 
 	snprintf(instance, sizeof(instance), "%016llx",
 		 (unsigned long long)n->instance);
 	return json_pack(
-		"{s:o, s:o, s:s, s:I, s:b, s:b, s:o, s:I, s:s, s:o, s:o}",
-		"ranges", view_ranges(routes, RANGES_SHOWN), "cause",
+		"{s:o, s:o, s:o, s:o, s:s, s:I, s:b, s:b, s:o, s:I, s:s, s:o, "
+		"s:o}",
+		"ranges", view_ranges(routes, RANGES_SHOWN), "reason",
+		view_string(reason_of(n, reason, sizeof(reason))), "moves",
+		request_moves(ctx, n), "cause",
 		n->cause ? json_string(lost_cause_name(n->cause)) : json_null(),
 		"wish", view_wish(n->wish), "failures", (json_int_t)n->failures,
 		"agent_away", n->agent_away, "diverged", n->diverged,

@@ -162,6 +162,25 @@ static void complain_of_conntrack(json_t *list, json_t *plane)
 			 (long long)(2 * max));
 }
 
+static unsigned count_diverged(const struct cluster *cl)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < cluster_node_count(cl); i++)
+		n += cluster_node_at(cl, i)->diverged;
+	return n;
+}
+
+static const char *frozen_by(const struct cluster *cl)
+{
+	unsigned of;
+
+	cluster_panic(cl, &of);
+	if (of)
+		return "panic guard";
+	return cluster_is_frozen(cl) ? "operator" : NULL;
+}
+
 static json_t *degraded_view(struct requests_context *ctx, json_t *plane,
 			     json_t *store)
 {
@@ -182,6 +201,11 @@ static json_t *degraded_view(struct requests_context *ctx, json_t *plane,
 			 vanished, of);
 	else if (cluster_is_frozen(ctx->cluster))
 		complain(list, "the table is frozen: no node is replaced");
+	if (count_diverged(ctx->cluster))
+		complain(list,
+			 "agents that believe to serve other routes than they "
+			 "do: %u",
+			 count_diverged(ctx->cluster));
 	if (lost_queue + lost_socket)
 		complain(list, "packets lost before a worker: %lld",
 			 (long long)(lost_queue + lost_socket));
@@ -203,6 +227,16 @@ static json_t *panic_view(const struct cluster *cl)
 	return vanished ? json_pack("{s:i, s:i}", "vanished", (int)vanished,
 				    "of", (int)of)
 			: json_null();
+}
+
+/* What is unsettled, and what holds it up. */
+static json_t *unsettled_view(struct requests_context *ctx)
+{
+	return json_pack("{s:o, s:o, s:i, s:I}", "frozen_by",
+			 view_string(frozen_by(ctx->cluster)), "moves",
+			 request_moves(ctx, NULL), "diverged",
+			 (int)count_diverged(ctx->cluster), "drifts",
+			 (json_int_t)(ctx->drifts ? *ctx->drifts : 0));
 }
 
 json_t *request_status(struct requests_context *ctx, json_t *args,
@@ -227,6 +261,7 @@ json_t *request_status(struct requests_context *ctx, json_t *args,
 				   cluster_is_frozen(ctx->cluster), "panic",
 				   panic_view(ctx->cluster), "agents",
 				   agents_view(ctx->agents), "store", store));
+	view_add(result, unsettled_view(ctx));
 	return result;
 }
 

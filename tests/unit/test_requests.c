@@ -727,6 +727,56 @@ static void a_freeze_shows_in_status_until_it_is_thawed(void **state)
 	CHECK("{'cmd':'status'}", { "degraded", "[]" });
 }
 
+static void a_move_under_way_is_shown_with_its_deadline(void **state)
+{
+	join("a");
+	join("b");
+	settle();
+	CHECK("{'cmd':'status'}", { "moves", "[]" }, { "frozen_by", "null" });
+	CHECK("{'cmd':'node.drain','name':'b'}", { "node", "\"b\"" });
+	CHECK("{'cmd':'status'}", { "moves/0/from", "\"b\"" },
+	      { "moves/0/to", "\"a\"" }, { "moves/0/routes", "12" },
+	      { "moves/0/reason", "\"drain\"" },
+	      { "moves/0/deadline_ms", "500" }, { "moves/1", "none" });
+	CHECK("{'cmd':'node.show','name':'a'}",
+	      { "nodes/0/moves/0/from", "\"b\"" });
+	CHECK("{'cmd':'node.show','name':'b'}",
+	      { "nodes/0/reason", "\"its routes are handed over\"" });
+}
+
+static void a_state_is_shown_with_its_reason(void **state)
+{
+	json_t *answer;
+
+	join("a");
+	join("b");
+	settle();
+	w->dead[1] = true;
+	pass_ms(400);
+	answer = ask("{'cmd':'node.show','name':'b'}");
+	assert_non_null(strstr(at(answer, "nodes/0/reason"),
+			       "it was active, its doors are held"));
+	json_decref(answer);
+	w->dead[1] = false;
+	settle();
+	CHECK("{'cmd':'node.fail','name':'b'}", { "node", "\"b\"" });
+	answer = ask("{'cmd':'node.show','name':'b'}");
+	assert_non_null(strstr(at(answer, "nodes/0/reason"), "node undrain"));
+	assert_string_equal(at(answer, "nodes/0/until_ms"), "null");
+	json_decref(answer);
+	CHECK("{'cmd':'cluster.freeze'}", { "frozen", "true" });
+	CHECK("{'cmd':'status'}", { "frozen_by", "\"operator\"" });
+}
+
+static void rules_that_others_change_show_in_status(void **state)
+{
+	static const uint64_t drifts = 3;
+
+	w->requests.drifts = &drifts;
+	CHECK("{'cmd':'status'}", { "drifts", "3" }, { "diverged", "0" },
+	      { "degraded", "[]" }); /* they were put right */
+}
+
 static void without_a_store_status_is_degraded(void **state)
 {
 	struct store *store = w->requests.store;
@@ -1208,6 +1258,9 @@ int main(void)
 		T(a_refusal_says_why),
 		T(a_failed_node_is_lost_at_once_and_can_be_forgotten),
 		T(a_freeze_shows_in_status_until_it_is_thawed),
+		T(a_move_under_way_is_shown_with_its_deadline),
+		T(a_state_is_shown_with_its_reason),
+		T(rules_that_others_change_show_in_status),
 		T(without_a_store_status_is_degraded),
 		T(warnings_of_the_daemon_are_shown),
 		T(doctor_has_a_fix_for_what_is_wrong),

@@ -110,8 +110,9 @@ static void print_standing(struct haloctl *ctl, const json_t *n)
 		fprintf(ctl->out, ", %s more",
 			duration_of(n, "until_ms", until));
 	fputc('\n', ctl->out);
-	if (json_is_true(json_object_get(n, "agent_away")))
-		print_field(ctl, "", "its agent is away; the server accepts");
+	if (*print_text(n, "reason"))
+		print_field(ctl, "", "%s", print_text(n, "reason"));
+	print_pending(ctl, json_object_get(n, "moves"));
 	if (json_is_true(json_object_get(n, "diverged")))
 		print_field(ctl, "", "its view of its routes is not ours");
 }

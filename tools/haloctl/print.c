@@ -144,6 +144,27 @@ void print_field(struct haloctl *ctl, const char *label, const char *fmt, ...)
 	fputc('\n', ctl->out);
 }
 
+void print_pending(struct haloctl *ctl, const json_t *moves)
+{
+	const char *label = "moving";
+	char left[PRINT_UNIT_MAX];
+	const json_t *m;
+	size_t i;
+
+	json_array_foreach(moves, i, m)
+	{
+		const char *from = print_text(m, "from");
+
+		print_field(
+			ctl, label,
+			"%s -> %s, %lld routes, %s, at most %s more",
+			*from ? from : "nobody", print_text(m, "to"),
+			print_number(m, "routes"), print_text(m, "reason"),
+			print_duration(print_number(m, "deadline_ms"), left));
+		label = "";
+	}
+}
+
 struct print_table {
 	struct haloctl *ctl;
 	struct libscols_table *table;

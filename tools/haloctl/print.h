@@ -30,6 +30,9 @@ void print_coloured(struct haloctl *ctl, const char *colour, const char *text,
 __attribute__((format(printf, 3, 4))) void
 print_field(struct haloctl *ctl, const char *label, const char *fmt, ...);
 
+/* "moving      a -> b, 8 routes, drain, at most 400 ms more", a line a move */
+void print_pending(struct haloctl *ctl, const json_t *moves);
+
 /* A table is filled cell by cell, from left to right; a row begins with the
  * first. Nothing but the headings' absence is printed for no rows. */
 struct print_table;

@@ -149,6 +149,15 @@ static void print_status(struct haloctl *ctl, const json_t *answer)
 		    print_duration(print_number(answer, "uptime_ms"), up));
 	print_health(ctl, json_object_get(answer, "degraded"));
 	print_table_line(ctl, json_object_get(answer, "table"));
+	print_pending(ctl, json_object_get(answer, "moves"));
+	if (*print_text(answer, "frozen_by"))
+		print_field(ctl, "frozen", "by the %s",
+			    print_text(answer, "frozen_by"));
+	if (print_number(answer, "drifts"))
+		print_field(ctl, "drift",
+			    "others have changed HaloD's rules %lld times: "
+			    "see the log",
+			    print_number(answer, "drifts"));
 	print_nodes(ctl, answer);
 	print_doors(ctl, answer);
 	print_plane(ctl, json_object_get(answer, "plane"));
