@@ -9,7 +9,7 @@
 
 #include "base/units.h"
 
-#define TEXT_MAX	   128
+#define TEXT_MAX	   512
 #define STREAK_MAX	   1000
 #define INTERVAL_MIN_NS	   NS_PER_MS
 #define INTERVAL_MAX_NS	   (3600 * NS_PER_S)
@@ -65,7 +65,7 @@ static int parse_where(const char *text, struct endpoint *out)
 
 static int parse_target(struct check *c, const char *text, const char **allowed)
 {
-	*allowed = "listen:PORT or tcp:[ADDRESS:]PORT";
+	*allowed = "listen:PORT, tcp:[ADDRESS:]PORT or exec:COMMAND";
 	if (!strncmp(text, "listen:", 7)) {
 		c->kind = CHECK_LISTEN;
 		c->fall = 1;
@@ -77,7 +77,37 @@ static int parse_target(struct check *c, const char *text, const char **allowed)
 		c->fall = 3;
 		return parse_where(text + 4, &c->at);
 	}
+	if (!strncmp(text, "exec:", 5)) {
+		c->kind = CHECK_EXEC;
+		c->fall = 3;
+		if (!text[5] || strlen(text + 5) >= sizeof(c->command))
+			return -EINVAL;
+		strcpy(c->command, text + 5);
+		return 0;
+	}
 	return -EINVAL;
+}
+
+/* Where the options begin, cut off; a command may have commas of its own. */
+static char *cut_options(char *text)
+{
+	static const char *const names[] = { ",interval=", ",timeout=",
+					     ",rise=", ",fall=" };
+	char *first = NULL;
+
+	if (strncmp(text, "exec:", 5)) {
+		first = strchr(text, ',');
+	} else {
+		for (unsigned i = 0; i < ARRAY_SIZE(names); i++) {
+			char *at = strstr(text, names[i]);
+
+			if (at && (!first || at < first))
+				first = at;
+		}
+	}
+	if (first)
+		*first++ = 0;
+	return first;
 }
 
 static int parse_option(struct check *c, char *text, const char **allowed)
@@ -105,13 +135,14 @@ int check_parse(struct check *out, const char *text, char *err,
 		unsigned err_size)
 {
 	struct check c = { .rise = 2, .timeout_ns = TIMEOUT_DEFAULT_NS };
-	const char *allowed = "at most 127 characters";
-	char copy[TEXT_MAX], *item, *rest = copy;
+	const char *allowed = "at most 511 characters";
+	char copy[TEXT_MAX], *item, *rest = NULL;
 	int ret = strlen(text) < sizeof(copy) ? 0 : -EINVAL;
 
 	if (!ret) {
 		strcpy(copy, text);
-		ret = parse_target(&c, strsep(&rest, ","), &allowed);
+		rest = cut_options(copy);
+		ret = parse_target(&c, copy, &allowed);
 	}
 	while (!ret && (item = strsep(&rest, ",")))
 		ret = parse_option(&c, item, &allowed);

@@ -2,10 +2,12 @@
 #include "checks.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
+#include "exec_check.h"
 #include "io/clock.h"
 #include "io/probe.h"
 #include "listening.h"
@@ -17,6 +19,7 @@ struct runner {
 	struct checks *owner;
 	struct check check;
 	struct clock_timer timer;
+	struct exec_check *exec; /* of its kind */
 };
 
 struct checks {
@@ -43,21 +46,40 @@ static enum node_health add_up(const struct checks *c)
 	return sum;
 }
 
-static void take_result(struct runner *r, bool ok)
+/* The port, or the command. */
+static const char *name_of(const struct runner *r, char out[16])
 {
+	if (r->check.kind == CHECK_EXEC)
+		return r->check.command;
+	snprintf(out, 16, "%u", r->check.at.port);
+	return out;
+}
+
+static void take_result(struct runner *r, bool ok, const char *why)
+{
+	char name[16];
 	struct checks *c = r->owner;
 	enum node_health before = r->check.health, sum;
 
 	check_result(&r->check, ok);
 	if (r->check.health == before)
 		return;
-	log_info("check changed", "port=%u health=%s", r->check.at.port,
-		 node_health_name(r->check.health));
+	log_info("check changed", "check=\"%s\" health=%s%s%s%s",
+		 name_of(r, name), node_health_name(r->check.health),
+		 *why ? " why=\"" : "", why, *why ? "\"" : "");
 	sum = add_up(c);
 	if (sum == c->health)
 		return;
 	c->health = sum;
 	c->fn(c->arg, sum);
+}
+
+static void say_not_run(const struct runner *r, int err)
+{
+	char name[16];
+
+	log_warn("check failed to run", "check=\"%s\" error=\"%s\"",
+		 name_of(r, name), strerror(-err));
 }
 
 /* A question the kernel did not answer says nothing about the server. */
@@ -66,10 +88,23 @@ static void run_listen(struct runner *r)
 	int ret = listening_on(r->owner->sockdiag, r->check.at.port);
 
 	if (ret < 0)
-		log_warn("check failed to run", "port=%u error=\"%s\"",
-			 r->check.at.port, strerror(-ret));
+		say_not_run(r, ret);
 	else
-		take_result(r, ret);
+		take_result(r, ret, "");
+}
+
+/* Nor does a command that could not be started. */
+static void run_exec(struct runner *r)
+{
+	int ret = exec_check_start(r->exec, r->check.timeout_ns);
+
+	if (ret)
+		say_not_run(r, ret);
+}
+
+static void on_executed(void *arg, bool ok, const char *why)
+{
+	take_result(arg, ok, why);
 }
 
 static void on_timer(void *arg)
@@ -81,6 +116,8 @@ static void on_timer(void *arg)
 	clock_timer_set(&r->timer, clock_monotonic_ns() + interval);
 	if (r->check.kind == CHECK_LISTEN)
 		run_listen(r);
+	else if (r->check.kind == CHECK_EXEC)
+		run_exec(r);
 	else
 		probes_start(r->owner->probes,
 			     (uint32_t)(r - r->owner->runners), &r->check.at,
@@ -91,7 +128,7 @@ static void on_probed(void *arg, uint32_t tag, bool ok)
 {
 	struct checks *c = arg;
 
-	take_result(&c->runners[tag], ok);
+	take_result(&c->runners[tag], ok, "");
 }
 
 static int add_runner(struct checks *c, struct ev_loop *loop,
@@ -104,8 +141,14 @@ static int add_runner(struct checks *c, struct ev_loop *loop,
 		return ret;
 	r->owner = c;
 	r->check = *check;
+	c->count++; /* it is to be undone */
+	if (check->kind == CHECK_EXEC) {
+		r->exec =
+			exec_check_new(loop, r->check.command, on_executed, r);
+		if (!r->exec)
+			return -ENOMEM;
+	}
 	clock_timer_set(&r->timer, clock_monotonic_ns());
-	c->count++;
 	return 0;
 }
 
@@ -148,8 +191,10 @@ void checks_free(struct checks *c)
 {
 	if (!c)
 		return;
-	for (unsigned i = 0; i < c->count; i++)
+	for (unsigned i = 0; i < c->count; i++) {
 		clock_timer_fini(&c->runners[i].timer);
+		exec_check_free(c->runners[i].exec);
+	}
 	probes_free(c->probes);
 	sockdiag_close(c->sockdiag);
 	free(c);

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 
 #include "base/log.h"
 #include "base/units.h"
+#include "spawn.h"
 
 struct job {
 	uint32_t id;
@@ -82,33 +82,6 @@ static char **environment(char *setting)
 	return env;
 }
 
-/* A group of its own, so that what it started is killed with it. */
-static int spawn(const char *text, int in, char **env, pid_t *pid)
-{
-	char sh[] = "sh", option[] = "-c";
-	char *const argv[] = { sh, option, (char *)(uintptr_t)text, NULL };
-	posix_spawn_file_actions_t files;
-	posix_spawnattr_t attr;
-	sigset_t none, all;
-	int ret;
-
-	sigemptyset(&none);
-	sigfillset(&all);
-	posix_spawn_file_actions_init(&files);
-	posix_spawn_file_actions_adddup2(&files, in, STDIN_FILENO);
-	posix_spawnattr_init(&attr);
-	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETPGROUP |
-						POSIX_SPAWN_SETSIGMASK |
-						POSIX_SPAWN_SETSIGDEF);
-	posix_spawnattr_setpgroup(&attr, 0);
-	posix_spawnattr_setsigmask(&attr, &none);
-	posix_spawnattr_setsigdefault(&attr, &all);
-	ret = -posix_spawn(pid, "/bin/sh", &files, &attr, argv, env);
-	posix_spawn_file_actions_destroy(&files);
-	posix_spawnattr_destroy(&attr);
-	return ret;
-}
-
 static int start(struct command *c, const struct job *job, pid_t *pid)
 {
 	char setting[64];
@@ -121,7 +94,7 @@ static int start(struct command *c, const struct job *job, pid_t *pid)
 	snprintf(setting, sizeof(setting), "HALO_EVENT=%s", job->name);
 	env = environment(setting);
 	if (env)
-		ret = spawn(c->text, in, env, pid);
+		ret = spawn_shell(c->text, in, -1, env, pid);
 	free(env);
 	close(in);
 	return ret;

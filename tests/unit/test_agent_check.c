@@ -61,19 +61,33 @@ static void a_tcp_check_takes_an_address_and_options(void **state)
 	assert_int_equal(c.fall, 3);
 }
 
+static void a_command_may_have_commas_and_options(void **state)
+{
+	struct check c = parsed("exec:test -e /a,b && echo x=1,y,fall=2,"
+				"timeout=3s");
+
+	assert_int_equal(c.kind, CHECK_EXEC);
+	assert_string_equal(c.command, "test -e /a,b && echo x=1,y");
+	assert_int_equal(c.fall, 2);
+	assert_int_equal(c.timeout_ns, 3 * NS_PER_S);
+	assert_int_equal(parsed("exec:true").fall, 3);
+}
+
 static void what_is_wrong_in_a_check_is_named(void **state)
 {
 	static const struct {
 		const char *text, *allowed;
 	} rows[] = {
-		{ "", "listen:PORT or tcp" },
-		{ "8001", "listen:PORT or tcp" },
-		{ "listen:", "listen:PORT or tcp" },
-		{ "listen:0", "listen:PORT or tcp" },
-		{ "listen:65536", "listen:PORT or tcp" },
-		{ "listen:127.0.0.1:80", "listen:PORT or tcp" },
-		{ "http://x", "listen:PORT or tcp" },
-		{ "tcp:host:80", "listen:PORT or tcp" },
+		{ "", "listen:PORT, tcp" },
+		{ "8001", "listen:PORT, tcp" },
+		{ "listen:", "listen:PORT, tcp" },
+		{ "listen:0", "listen:PORT, tcp" },
+		{ "listen:65536", "listen:PORT, tcp" },
+		{ "listen:127.0.0.1:80", "listen:PORT, tcp" },
+		{ "exec:", "exec:COMMAND" },
+		{ "exec:true,fall=0", "1 to 1000" },
+		{ "http://x", "listen:PORT, tcp" },
+		{ "tcp:host:80", "listen:PORT, tcp" },
 		{ "listen:80,", "the options" },
 		{ "listen:80,every=1s", "the options" },
 		{ "listen:80,interval=10", "with its unit" },
@@ -246,6 +260,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_listen_check_has_its_defaults),
 		cmocka_unit_test(a_tcp_check_takes_an_address_and_options),
+		cmocka_unit_test(a_command_may_have_commas_and_options),
 		cmocka_unit_test(what_is_wrong_in_a_check_is_named),
 		cmocka_unit_test(the_first_result_is_believed),
 		cmocka_unit_test(it_falls_and_rises_after_so_many_results),

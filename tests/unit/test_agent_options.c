@@ -61,10 +61,11 @@ static void everything_can_be_said(void **state)
 		"--gateway [fd00::1]:7460 --no-auth --name web-1 "
 		"--address 198.18.0.9 --address fd00:198:18::9 --wish reserve "
 		"--check listen:8001 --check tcp:80 --on-event hook "
-		"--events /tmp/e --realtime --log-level debug");
+		"--events /tmp/e --realtime --log-level debug "
+		"--no-end-sockets");
 	char text[ADDR_STRLEN];
 
-	assert_true(o.no_auth && o.realtime);
+	assert_true(o.no_auth && o.realtime && o.no_end_sockets);
 	assert_string_equal(addr_format(&o.addr[FAMILY_V4], text),
 			    "198.18.0.9");
 	assert_string_equal(addr_format(&o.addr[FAMILY_V6], text),
@@ -102,7 +103,7 @@ static void what_is_wrong_is_named(void **state)
 		{ "--address 198.18.0.1 --address 198.18.0.2",
 		  "one of each family" },
 		{ "--wish both", "active or reserve" },
-		{ "--check http:80", "listen:PORT or tcp" },
+		{ "--check http:80", "listen:PORT, tcp" },
 		{ "--log-level loud", "error, warn, info or debug" },
 	};
 
