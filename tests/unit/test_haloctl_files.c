@@ -250,6 +250,46 @@ static void every_command_can_be_completed_and_is_in_the_manual(void **state)
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+static void every_command_exits_as_the_manual_says(void **state)
+{
+	static const char script[] =
+		"h='%s'; wrong=0;"
+		"expect() { local code=$1 is; shift;"
+		" out=$(\"$h\" -j -s /nonexistent/sock \"$@\" 2>/dev/null "
+		"</dev/null);"
+		" is=$?; [ $is -eq $code ] || { echo \"$*: exit $is, not "
+		"$code\";"
+		" wrong=1; };"
+		" [[ $out == '{\"schema\":1,\"error\":{\"code\":\"'* ]]"
+		" || { echo \"$*: no error in JSON\"; wrong=1; }; };"
+		"while read -r object verb rest; do words=($object);"
+		"  [[ $verb =~ ^[a-z]+$ ]] && words+=($verb) || rest=\"$verb "
+		"$rest\";"
+		"  expect 2 \"${words[@]}\" --nonsense;"
+		"  expect 2 \"${words[@]}\" a b c d;"
+		"  case $object in key | config | simulate | report) continue "
+		";; esac;"
+		"  [[ $object != table || $verb != load ]] || continue;"
+		"  operands=(); for w in $rest; do"
+		"    [[ $w =~ ^[A-Z] ]] && operands+=(1); done;"
+		"  expect 3 \"${words[@]}\" \"${operands[@]}\";"
+		"done < <(for o in $(\"$h\" help | sed -n 's/^  \\([a-z]*\\) "
+		".*/\\1/p'"
+		" | sort -u); do \"$h\" $o help | sed -n 's/^haloctl //p' |"
+		" sed 's/ \\[.*//'; done);"
+		"exit $wrong";
+	char *command;
+	FILE *bash = popen("bash", "w");
+	int status;
+
+	assert_non_null(bash);
+	assert_true(asprintf(&command, script, haloctl) > 0);
+	fputs(command, bash);
+	status = pclose(bash);
+	free(command);
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 static void the_version_is_told(void **state)
 {
 	assert_int_equal(run("--version"), 0);
@@ -282,6 +322,7 @@ int main(void)
 		T(a_file_that_is_no_sound_table_is_not_loaded),
 		T(a_report_without_a_daemon_says_so_and_has_no_keys),
 		T(every_command_can_be_completed_and_is_in_the_manual),
+		T(every_command_exits_as_the_manual_says),
 		T(the_version_is_told),
 	};
 

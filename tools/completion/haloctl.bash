@@ -11,6 +11,7 @@ _haloctl() {
 	local -A verbs=(
 		[node]='list show drain replace undrain fail rm'
 		[route]='list show why'
+		[service]='list'
 		[cluster]='freeze thaw'
 		[table]='dump load'
 		[key]='new list rm'
@@ -31,7 +32,7 @@ _haloctl() {
 		[report]='--config'
 		[shutdown]='--flush'
 	)
-	local objects='status doctor node route cluster table monitor history'
+	local objects='status doctor node route service cluster table monitor history'
 	local words=() socket=() i reply=''
 
 	objects+=' simulate trace key config stats report shutdown help'

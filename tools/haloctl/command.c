@@ -28,6 +28,8 @@ static const struct command commands[] = {
 	  cmd_route_show },
 	{ "route", "why", "ROUTE", "how the route came to its node",
 	  cmd_route_why },
+	{ "service", "list", "", "what is offered, and on which ports",
+	  cmd_service_list },
 	{ "cluster", "freeze", "", "replace and move nothing",
 	  cmd_cluster_freeze },
 	{ "cluster", "thaw", "", "end a freeze", cmd_cluster_thaw },

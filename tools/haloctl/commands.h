@@ -17,6 +17,6 @@ command_fn cmd_monitor, cmd_history;
 command_fn cmd_simulate, cmd_trace;
 command_fn cmd_key_new, cmd_key_list, cmd_key_rm;
 command_fn cmd_config_check, cmd_config_reload;
-command_fn cmd_report;
+command_fn cmd_report, cmd_service_list;
 
 #endif
