@@ -180,9 +180,18 @@ static bool is_noise(struct daemon *d, enum note_kind kind)
 	return false;
 }
 
+/* A database that was opened late has numbers of its own. */
+static uint64_t next_seq(struct daemon *d)
+{
+	uint64_t last = d->store ? store_last_seq(d->store) : 0;
+
+	d->seq = (last > d->seq ? last : d->seq) + 1;
+	return d->seq;
+}
+
 static void tell(struct daemon *d, const struct note *note)
 {
-	struct store_event event = { .seq = ++d->seq,
+	struct store_event event = { .seq = next_seq(d),
 				     .time_ms = clock_wall_ms(),
 				     .note = *note };
 	json_t *json;
@@ -517,6 +526,7 @@ static void open_store(struct daemon *d)
 		       sizeof(d->store_error))) {
 		log_error("running without a store", "why=\"%s\"",
 			  d->store_error);
+		store_open_later(&d->store, d->conf.state, d->store_error);
 		return;
 	}
 	d->seq = store_last_seq(d->store);

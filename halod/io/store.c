@@ -41,6 +41,7 @@ struct store {
 	pthread_cond_t wake;
 	struct backlog backlog;
 	uint64_t last_seq, lost;
+	bool open; /* the database is; path is not to be read before */
 	bool stop, done;
 	int health;
 	char text[STORE_ERR_MAX];
@@ -193,6 +194,39 @@ static void write_backlog(struct store *s)
 	wait_for_retry(s);
 }
 
+/* What was put before numbers were known comes after what is on disk. */
+static void take_numbers(struct store *s, uint64_t on_disk)
+{
+	for (struct queued *q = s->backlog.first; q; q = q->next)
+		q->event.seq += on_disk;
+	s->last_seq += on_disk;
+}
+
+/* With the lock, which it drops while it tries. */
+static void try_to_open(struct store *s)
+{
+	struct store_db *db = NULL;
+	char text[STORE_ERR_MAX] = "";
+	uint64_t on_disk = 0;
+	int err;
+
+	pthread_mutex_unlock(&s->lock);
+	err = store_db_open(&db, s->path, text, sizeof(text));
+	if (!err)
+		err = store_db_last_seq(db, &on_disk);
+	pthread_mutex_lock(&s->lock);
+	s->health = err;
+	if (err) {
+		store_db_close(db);
+		snprintf(s->text, sizeof(s->text), "%s", text);
+		wait_for_retry(s);
+		return;
+	}
+	s->db = db;
+	s->open = true;
+	take_numbers(s, on_disk);
+}
+
 /* When told to stop it tries once more, not for ever. */
 static void *store_thread(void *arg)
 {
@@ -200,6 +234,9 @@ static void *store_thread(void *arg)
 	bool last = false;
 
 	pthread_mutex_lock(&s->lock);
+	while (!s->open && !s->stop)
+		try_to_open(s);
+	last = !s->open;
 	while (!last) {
 		while (!s->stop && backlog_is_empty(&s->backlog))
 			pthread_cond_wait(&s->wake, &s->lock);
@@ -268,6 +305,23 @@ static void store_free(struct store *s)
 	free(s);
 }
 
+int store_open_later(struct store **out, const char *path, const char *why)
+{
+	struct store *s = store_new(path);
+	int err;
+
+	if (!s)
+		return -ENOMEM;
+	s->health = -EAGAIN;
+	snprintf(s->text, sizeof(s->text), "%s", why);
+	err = start_thread(s);
+	if (err)
+		store_free(s);
+	else
+		*out = s;
+	return err;
+}
+
 int store_open(struct store **out, const char *path, char *err,
 	       unsigned err_size)
 {
@@ -280,6 +334,7 @@ int store_open(struct store **out, const char *path, char *err,
 	ret = store_db_open(&s->db, path, err, err_size);
 	if (!ret)
 		ret = store_db_last_seq(s->db, &s->last_seq);
+	s->open = !ret;
 	if (!ret)
 		ret = start_thread(s);
 	if (ret) {
@@ -291,10 +346,20 @@ int store_open(struct store **out, const char *path, char *err,
 	return 0;
 }
 
+static bool is_open(struct store *s)
+{
+	bool open;
+
+	pthread_mutex_lock(&s->lock);
+	open = s->open;
+	pthread_mutex_unlock(&s->lock);
+	return open;
+}
+
 int store_load(struct store *s, struct cluster_saved *out)
 {
 	struct store_db *db;
-	int err = store_db_open_reader(&db, s->path);
+	int err = is_open(s) ? store_db_open_reader(&db, s->path) : -EAGAIN;
 
 	if (err)
 		return err;
@@ -382,8 +447,10 @@ int store_health(struct store *s, char *text, unsigned size, uint64_t *lost)
 	pthread_mutex_lock(&s->lock);
 	health = s->health;
 	*lost = s->lost;
-	if (health)
+	if (health && s->open)
 		snprintf(text, size, "%s: %s", s->path, s->text);
+	else if (health)
+		snprintf(text, size, "%s", s->text);
 	else
 		snprintf(text, size, "%s", "");
 	pthread_mutex_unlock(&s->lock);
@@ -394,7 +461,7 @@ int store_history(struct store *s, uint64_t since, const char *node,
 		  uint64_t from_ms, unsigned max, struct store_event **out)
 {
 	struct store_db *db;
-	int ret = store_db_open_reader(&db, s->path);
+	int ret = is_open(s) ? store_db_open_reader(&db, s->path) : -EAGAIN;
 
 	if (ret)
 		return ret;
@@ -406,7 +473,7 @@ int store_history(struct store *s, uint64_t since, const char *node,
 int store_last_move(struct store *s, uint16_t route, struct store_event **out)
 {
 	struct store_db *db;
-	int ret = store_db_open_reader(&db, s->path);
+	int ret = is_open(s) ? store_db_open_reader(&db, s->path) : -EAGAIN;
 
 	if (ret)
 		return ret;

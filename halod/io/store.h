@@ -33,6 +33,11 @@ struct store_event {
  * The caller may go on without a store (degraded). */
 int store_open(struct store **out, const char *path, char *err,
 	       unsigned err_size);
+/* For a database that could not be opened: the thread goes on trying, as it does
+ * with one that cannot be written; store_health() says why. What is put
+ * meanwhile is kept within the bounds and written then; events get numbers
+ * after those on disk. 0 or -errno. */
+int store_open_later(struct store **out, const char *path, const char *why);
 /* What was on disk when it was opened or is by now: call it before the first
  * store_save(). -ENOENT when nothing was saved, -EUCLEAN when it cannot be
  * right. cluster_saved_fini() it. */

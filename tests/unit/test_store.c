@@ -494,6 +494,62 @@ static void locked_database_degrades_and_recovers(void **state)
 	store_close(s);
 }
 
+static void database_that_is_locked_at_start_is_opened_later(void **state)
+{
+	struct fixture *f = *state;
+	struct store *s = open_store(f);
+	struct store_event *events;
+	struct cluster_saved got;
+	sqlite3 *other;
+
+	put_event(s, 1, "a", 1);
+	put_event(s, 2, "a", 1);
+	store_close(s);
+	assert_int_equal(sqlite3_open(f->path, &other), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(other,
+				      "PRAGMA locking_mode = EXCLUSIVE;"
+				      "BEGIN EXCLUSIVE",
+				      0, 0, 0),
+			 0);
+	s = NULL;
+	assert_int_not_equal(store_open(&s, f->path, f->err, sizeof(f->err)),
+			     0);
+	assert_int_equal(store_open_later(&s, f->path, f->err), 0);
+	assert_true(health_becomes(s, false));
+	assert_int_equal(store_load(s, &got), -EAGAIN);
+	put_event(s, 1, "b", 1);
+	save(s, 9);
+	sqlite3_close(other);
+	assert_true(health_becomes(s, true));
+	assert_int_equal(store_last_seq(s), 3);
+	store_close(s);
+	s = open_store(f);
+	assert_int_equal(store_history(s, 0, NULL, 0, 10, &events), 3);
+	assert_int_equal(events[2].seq, 3);
+	assert_string_equal(events[2].note.from, "b");
+	free(events);
+	assert_int_equal(store_load(s, &got), 0);
+	assert_int_equal(got.version, 9);
+	cluster_saved_fini(&got);
+	store_close(s);
+}
+
+/* It may be a newer halod's: nothing of it is touched. */
+static void newer_database_at_start_is_left_alone_for_good(void **state)
+{
+	struct fixture *f = *state;
+	struct store *s;
+
+	store_close(open_store(f));
+	run_sql(f, "PRAGMA user_version = 99");
+	assert_int_equal(store_open_later(&s, f->path, "newer"), 0);
+	save(s, 9);
+	assert_true(health_becomes(s, false));
+	store_close(s);
+	run_sql(f, "CREATE TABLE proof AS SELECT 1 / (user_version = 99) AS ok "
+		   "FROM pragma_user_version");
+}
+
 static void queue_is_bounded_and_counts_what_it_loses(void **state)
 {
 	struct fixture *f = *state;
@@ -662,6 +718,8 @@ int main(void)
 		store_test(overwritten_pages_are_found_at_open),
 		store_test(row_that_no_halod_wrote_is_refused),
 		store_test(locked_database_degrades_and_recovers),
+		store_test(database_that_is_locked_at_start_is_opened_later),
+		store_test(newer_database_at_start_is_left_alone_for_good),
 		store_test(queue_is_bounded_and_counts_what_it_loses),
 		store_test(full_disk_degrades_and_recovers),
 		store_test(read_only_file_system_is_refused),
