@@ -7,17 +7,30 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 #include "io/nfnl.h"
 
-#define SOCKET_BUFFER (16 << 20)
-#define MESSAGE_MAX   4096 /* a copy of snaplen bytes and its attributes */
+#define SOCKET_BUFFER	 (16 << 20)
+#define ATTRIBUTES_MAX	 512 /* beside the copy itself */
+#define MESSAGE_MAX	 2048
+#define MESSAGES_AT_ONCE 32
 
 struct nflog {
 	struct mnl_socket *nl;
 	uint32_t next_seq;
 	_Atomic uint64_t lost;
+	struct mmsghdr in[MESSAGES_AT_ONCE];
+	struct iovec iov[MESSAGES_AT_ONCE];
+	char slots[MESSAGES_AT_ONCE][MESSAGE_MAX];
 };
+
+/* The kernel makes room for so much with each copy: by default a whole page, in
+ * which our socket's buffer is counted, too. */
+static uint32_t message_len(uint32_t snaplen)
+{
+	return snaplen + ATTRIBUTES_MAX;
+}
 
 static int configure(struct nflog *l, uint16_t group, uint32_t snaplen)
 {
@@ -34,6 +47,7 @@ static int configure(struct nflog *l, uint16_t group, uint32_t snaplen)
 	nfg->res_id = htons(group);
 	mnl_attr_put(nlh, NFULA_CFG_CMD, sizeof(bind), &bind);
 	mnl_attr_put(nlh, NFULA_CFG_MODE, sizeof(mode), &mode);
+	mnl_attr_put_u32(nlh, NFULA_CFG_NLBUFSIZ, htonl(message_len(snaplen)));
 	mnl_attr_put_u32(nlh, NFULA_CFG_QTHRESH, htonl(1));
 	mnl_attr_put_u16(nlh, NFULA_CFG_FLAGS, htons(NFULNL_CFG_F_SEQ));
 	return nfnl_send(l->nl, nlh, nlh->nlmsg_len, 0);
@@ -53,6 +67,15 @@ static bool is_taken(uint16_t group)
 	return found;
 }
 
+static void init_slots(struct nflog *l)
+{
+	for (unsigned i = 0; i < MESSAGES_AT_ONCE; i++) {
+		l->iov[i] = (struct iovec){ l->slots[i], MESSAGE_MAX };
+		l->in[i].msg_hdr.msg_iov = &l->iov[i];
+		l->in[i].msg_hdr.msg_iovlen = 1;
+	}
+}
+
 int nflog_new(struct nflog **out, uint16_t group, uint32_t snaplen)
 {
 	struct nflog *l = calloc(1, sizeof(*l));
@@ -60,6 +83,7 @@ int nflog_new(struct nflog **out, uint16_t group, uint32_t snaplen)
 
 	if (!l)
 		return -ENOMEM;
+	init_slots(l);
 	err = nfnl_open(&l->nl, SOCKET_BUFFER);
 	if (err)
 		goto err_free;
@@ -128,20 +152,24 @@ uint64_t nflog_lost(const struct nflog *l)
 	return l->lost;
 }
 
+static void read_datagram(struct nflog *l, const struct mmsghdr *in,
+			  nflog_fn fn, void *arg)
+{
+	const struct nlmsghdr *nlh = in->msg_hdr.msg_iov->iov_base;
+	int left = (int)in->msg_len;
+
+	for (; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left))
+		read_message(l, nlh, fn, arg);
+}
+
 void nflog_receive(struct nflog *l, unsigned max, nflog_fn fn, void *arg)
 {
-	char buf[MESSAGE_MAX];
+	int got = MESSAGES_AT_ONCE;
 
-	for (unsigned i = 0; i < max; i++) {
-		const struct nlmsghdr *nlh = (const struct nlmsghdr *)buf;
-		ssize_t got =
-			recv(nflog_poll_fd(l), buf, sizeof(buf), MSG_DONTWAIT);
-		int left = (int)got;
-
-		if (got <= 0)
-			return;
-		for (; mnl_nlmsg_ok(nlh, left);
-		     nlh = mnl_nlmsg_next(nlh, &left))
-			read_message(l, nlh, fn, arg);
+	for (unsigned n = 0; n < max && got == MESSAGES_AT_ONCE; n += got) {
+		got = recvmmsg(nflog_poll_fd(l), l->in, MESSAGES_AT_ONCE,
+			       MSG_DONTWAIT, NULL);
+		for (int i = 0; i < got; i++)
+			read_datagram(l, &l->in[i], fn, arg);
 	}
 }

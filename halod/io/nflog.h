@@ -19,7 +19,7 @@ int nflog_poll_fd(const struct nflog *l);
 
 /* data: from the IP header, at most snaplen; borrowed for the call. */
 typedef void (*nflog_fn)(void *arg, const uint8_t *data, size_t len);
-/* All that wait, at most max; never blocks. */
+/* All that wait, max or a few more; never blocks. */
 void nflog_receive(struct nflog *l, unsigned max, nflog_fn fn, void *arg);
 /* Copies that found no room in our socket, as far as later ones have shown. Any
  * thread. */
