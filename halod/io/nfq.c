@@ -15,13 +15,12 @@
 
 #define PACKET_MAX     0xffff /* of an attribute; what GSO merges is less */
 #define ATTRIBUTES_MAX 1024   /* what the kernel says besides the payload */
-/* An odd number of cache lines, or all 64 slots would share a few sets. */
-#define SLOT_SIZE      (65536 + ATTRIBUTES_MAX + 64)
 #define SOCKET_BUFFER  (16 << 20)
 #define VERDICTS_MAX   256 /* in one message to the kernel */
 #define VERDICTS_BYTES (256 << 10)
 /* Packets without a verdict for want of memory: more than fit in a batch. */
 #define OWED_MAX       (VERDICTS_MAX / 2)
+#define CACHE_LINE     64
 #define ACK_TIMEOUT_MS 1000
 #define NO_ACK_YET     1
 #define CONFIG_SEQ     1 /* verdicts have 0 */
@@ -31,16 +30,17 @@ struct verdict_head {
 	char bytes[MNL_ALIGN(sizeof(struct nlmsghdr)) +
 		   MNL_ALIGN(sizeof(struct nfgenmsg)) +
 		   2 * MNL_ALIGN(sizeof(struct nlattr)) +
-		   sizeof(struct nfqnl_msg_verdict_hdr)];
+		   sizeof(struct nfqnl_msg_verdict_hdr) + sizeof(uint32_t)];
 };
 
 struct nfq {
 	struct mnl_socket *nl;
 	uint16_t queue;
+	uint32_t copy_len;
 	int ack; /* of the configuration: NO_ACK_YET, 0 or -errno */
 	struct nfq_stats stats;
 
-	uint8_t *slots; /* NFQ_BATCH of SLOT_SIZE */
+	uint8_t *slots; /* NFQ_BATCH of slot_size() */
 	struct mmsghdr in[NFQ_BATCH];
 	struct iovec in_iov[NFQ_BATCH];
 
@@ -56,11 +56,19 @@ struct nfq {
 	uint8_t copies[PACKET_MAX + 1];
 };
 
+/* An odd number of cache lines, or all slots would share a few sets. */
+static size_t slot_size(uint32_t copy_len)
+{
+	return ((copy_len + ATTRIBUTES_MAX) / CACHE_LINE | 1) * CACHE_LINE;
+}
+
 static void init_slots(struct nfq *q)
 {
+	size_t size = slot_size(q->copy_len);
+
 	for (unsigned i = 0; i < NFQ_BATCH; i++) {
-		q->in_iov[i].iov_base = q->slots + (size_t)i * SLOT_SIZE;
-		q->in_iov[i].iov_len = SLOT_SIZE;
+		q->in_iov[i].iov_base = q->slots + i * size;
+		q->in_iov[i].iov_len = size;
 		q->in[i].msg_hdr.msg_iov = &q->in_iov[i];
 		q->in[i].msg_hdr.msg_iovlen = 1;
 	}
@@ -94,7 +102,7 @@ static int send_config(struct nfq *q, uint32_t max_len)
 	nlh->nlmsg_flags |= NLM_F_ACK;
 	nlh->nlmsg_seq = CONFIG_SEQ;
 	nfq_nlmsg_cfg_put_cmd(nlh, AF_UNSPEC, NFQNL_CFG_CMD_BIND);
-	nfq_nlmsg_cfg_put_params(nlh, NFQNL_COPY_PACKET, PACKET_MAX);
+	nfq_nlmsg_cfg_put_params(nlh, NFQNL_COPY_PACKET, (int)q->copy_len);
 	nfq_nlmsg_cfg_put_qmaxlen(nlh, max_len);
 	mnl_attr_put_u32(nlh, NFQA_CFG_FLAGS, htonl(NFQA_CFG_F_GSO));
 	mnl_attr_put_u32(nlh, NFQA_CFG_MASK,
@@ -135,7 +143,8 @@ static int explain(const struct nfq *q, int err)
 	return err;
 }
 
-int nfq_new(struct nfq **out, uint16_t queue, uint32_t max_len)
+int nfq_new(struct nfq **out, uint16_t queue, uint32_t max_len,
+	    uint32_t copy_len)
 {
 	struct nfq *q = calloc(1, sizeof(*q));
 	int err = -ENOMEM;
@@ -143,7 +152,8 @@ int nfq_new(struct nfq **out, uint16_t queue, uint32_t max_len)
 	if (!q)
 		return -ENOMEM;
 	q->queue = queue;
-	q->slots = malloc((size_t)NFQ_BATCH * SLOT_SIZE);
+	q->copy_len = copy_len;
+	q->slots = malloc(NFQ_BATCH * slot_size(copy_len));
 	if (!q->slots)
 		goto err_free;
 	init_slots(q);
@@ -189,31 +199,35 @@ static void read_error(struct nfq *q, const struct nlmsghdr *nlh)
 		q->stats.failed++;
 }
 
-/* The kernel's message into *out; false: there is no packet id in it. *whole
- * says whether all of the packet came along. */
-static bool read_packet(const struct nlmsghdr *nlh, struct nfq_packet *out,
-			bool *whole)
+static uint32_t get_be32(const struct nlattr *a)
+{
+	return a ? ntohl(mnl_attr_get_u32(a)) : 0;
+}
+
+/* The kernel's message into *out; false: there is no packet id in it. */
+static bool read_packet(const struct nlmsghdr *nlh, struct nfq_packet *out)
 {
 	struct nlattr *attr[NFQA_MAX + 1] = { 0 };
 	const struct nfqnl_msg_packet_hdr *hdr;
-	uint32_t info = 0;
+	uint32_t info;
 
 	if (nfq_nlmsg_parse(nlh, attr) < 0 || !attr[NFQA_PACKET_HDR])
 		return false;
 	hdr = mnl_attr_get_payload(attr[NFQA_PACKET_HDR]);
-	if (attr[NFQA_SKB_INFO])
-		info = ntohl(mnl_attr_get_u32(attr[NFQA_SKB_INFO]));
+	info = get_be32(attr[NFQA_SKB_INFO]);
 	*out = (struct nfq_packet){
 		.id = ntohl(hdr->packet_id),
 		.hook = hdr->hook,
 		.csum_not_ready = info & NFQA_SKB_CSUMNOTREADY,
 		.gso = info & NFQA_SKB_GSO,
+		.mark = get_be32(attr[NFQA_MARK]),
 	};
-	*whole = attr[NFQA_PAYLOAD] && !attr[NFQA_CAP_LEN];
-	if (*whole) {
+	if (attr[NFQA_PAYLOAD]) {
 		out->data = mnl_attr_get_payload(attr[NFQA_PAYLOAD]);
 		out->len = mnl_attr_get_payload_len(attr[NFQA_PAYLOAD]);
 	}
+	if (attr[NFQA_CAP_LEN]) /* of the packet, in spite of its name */
+		out->cut = get_be32(attr[NFQA_CAP_LEN]) - out->len;
 	return true;
 }
 
@@ -221,7 +235,6 @@ static bool read_message(struct nfq *q, const struct mmsghdr *m,
 			 struct nfq_packet *out)
 {
 	const struct nlmsghdr *nlh = m->msg_hdr.msg_iov->iov_base;
-	bool whole;
 
 	if (!mnl_nlmsg_ok(nlh, (int)m->msg_len))
 		return false;
@@ -229,13 +242,13 @@ static bool read_message(struct nfq *q, const struct mmsghdr *m,
 		read_error(q, nlh);
 		return false;
 	}
-	if (!read_packet(nlh, out, &whole))
+	if (!read_packet(nlh, out))
 		return false;
-	if (!whole) {
-		q->stats.truncated++;
-		nfq_drop(q, out->id);
-	}
-	return whole;
+	if (out->data && (!out->cut || q->copy_len < NFQ_WHOLE))
+		return true;
+	q->stats.truncated++;
+	nfq_drop(q, out->id);
+	return false;
 }
 
 unsigned nfq_receive(struct nfq *q, struct nfq_packet out[NFQ_BATCH])
@@ -259,7 +272,8 @@ static void add_iov(struct nfq *q, const void *data, size_t len)
 
 /* The verdict without a payload; the caller adds len bytes of it and padding
  * right behind. */
-static void put_head(struct nfq *q, uint32_t id, int verdict, uint32_t len)
+static void put_head(struct nfq *q, uint32_t id, int verdict, uint32_t mark,
+		     uint32_t len)
 {
 	unsigned i = q->n_verdicts++;
 	char *buf = q->heads[i].bytes;
@@ -270,6 +284,8 @@ static void put_head(struct nfq *q, uint32_t id, int verdict, uint32_t len)
 	q->ids[i] = id;
 	q->first_iov[i] = q->n_out;
 	nfq_nlmsg_verdict_put(nlh, (int)id, verdict);
+	if (mark)
+		nfq_nlmsg_verdict_put_mark(nlh, mark);
 	if (len) {
 		attr = mnl_nlmsg_get_payload_tail(nlh);
 		attr->nla_type = NFQA_PAYLOAD;
@@ -299,25 +315,31 @@ static void flush_when_full(struct nfq *q)
 
 void nfq_accept(struct nfq *q, uint32_t id)
 {
-	put_head(q, id, NF_ACCEPT, 0);
+	put_head(q, id, NF_ACCEPT, 0, 0);
 	flush_when_full(q);
 }
 
 void nfq_repeat(struct nfq *q, uint32_t id)
 {
-	put_head(q, id, NF_REPEAT, 0);
+	put_head(q, id, NF_REPEAT, 0, 0);
 	flush_when_full(q);
 }
 
 void nfq_drop(struct nfq *q, uint32_t id)
 {
-	put_head(q, id, NF_DROP, 0);
+	put_head(q, id, NF_DROP, 0, 0);
+	flush_when_full(q);
+}
+
+void nfq_mark(struct nfq *q, uint32_t id, uint32_t mark)
+{
+	put_head(q, id, NF_ACCEPT, mark, 0);
 	flush_when_full(q);
 }
 
 void nfq_rewrite(struct nfq *q, uint32_t id, const uint8_t *data, uint32_t len)
 {
-	put_head(q, id, NF_ACCEPT, len);
+	put_head(q, id, NF_ACCEPT, 0, len);
 	put_payload(q, data, len);
 	flush_when_full(q);
 }
@@ -382,7 +404,7 @@ static void send_one_by_one(struct nfq *q)
 static void send_owed(struct nfq *q)
 {
 	for (unsigned i = 0; i < q->n_owed; i++)
-		put_head(q, q->owed[i], NF_DROP, 0);
+		put_head(q, q->owed[i], NF_DROP, 0, 0);
 	q->first_iov[q->n_verdicts] = q->n_out;
 	if (send_verdicts(q, 0, q->n_verdicts))
 		q->n_owed = 0;

@@ -16,26 +16,32 @@ struct nfq;
 struct nfq_packet {
 	uint8_t *data; /* from the IP header; the reader may write to it */
 	uint32_t len;
+	uint32_t cut;  /* bytes behind them that were not copied */
+	uint32_t mark; /* it came with */
 	uint32_t id;
 	uint8_t hook; /* enum nf_inet_hooks */
 	bool csum_not_ready;
 	bool gso;
 };
 
+#define NFQ_WHOLE 65535 /* copy_len: packets come whole or not at all */
+
 /*
- * Binds the queue: whole packets, segments left merged (GSO), max_len packets
- * kept by the kernel while nobody reads. -EBUSY: somebody else has the queue;
- * -EPERM: no CAP_NET_ADMIN.
+ * Binds the queue: the first copy_len bytes of packets, segments left merged
+ * (GSO), max_len packets kept by the kernel while nobody reads. -EBUSY:
+ * somebody else has the queue; -EPERM: no CAP_NET_ADMIN.
  */
-int nfq_new(struct nfq **out, uint16_t queue, uint32_t max_len);
+int nfq_new(struct nfq **out, uint16_t queue, uint32_t max_len,
+	    uint32_t copy_len);
 /* Packets the kernel still holds for us are dropped. */
 void nfq_free(struct nfq *q);
 
 int nfq_poll_fd(const struct nfq *q);
 
 /* The packets that wait, at most NFQ_BATCH; 0: none. Never blocks. They are
- * borrowed until the next call. A packet that did not come whole is dropped
- * here and counted: a verdict with its payload would cut it short. */
+ * borrowed until the next call. With NFQ_WHOLE a packet that did not come whole
+ * is dropped here and counted: a verdict with its payload would cut it short.
+ */
 unsigned nfq_receive(struct nfq *q, struct nfq_packet out[NFQ_BATCH]);
 
 /* Verdicts gather until nfq_flush() or until a batch is full. data is borrowed
@@ -44,6 +50,8 @@ void nfq_accept(struct nfq *q, uint32_t id);
 /* Passes the hook that queued it again. */
 void nfq_repeat(struct nfq *q, uint32_t id);
 void nfq_drop(struct nfq *q, uint32_t id);
+/* Accepts it with another mark. */
+void nfq_mark(struct nfq *q, uint32_t id, uint32_t mark);
 void nfq_rewrite(struct nfq *q, uint32_t id, const uint8_t *data, uint32_t len);
 /* For data that does not live until the flush. */
 void nfq_rewrite_copied(struct nfq *q, uint32_t id, const uint8_t *data,

@@ -104,9 +104,16 @@ void nft_set_flush(struct nft_batch *b, const char *set)
 	nftnl_set_free(s);
 }
 
+struct element {
+	const void *key;
+	size_t key_len;
+	const struct addr *value; /* NULL: of a set */
+};
+
 static void put_element(struct nft_batch *b, const char *set,
-			const struct addr *key, uint16_t type, uint16_t flags)
+			const struct element *in, uint16_t type)
 {
+	uint16_t flags = type == NFT_MSG_NEWSETELEM ? NLM_F_CREATE : 0;
 	struct nftnl_set *s = named_set(b, set);
 	struct nftnl_set_elem *e = nftnl_set_elem_alloc();
 
@@ -114,8 +121,11 @@ static void put_element(struct nft_batch *b, const char *set,
 		b->err = -ENOMEM;
 		goto free_what_is_there;
 	}
-	nftnl_set_elem_set(e, NFTNL_SET_ELEM_KEY, key->bytes,
-			   (uint32_t)addr_len(key));
+	nftnl_set_elem_set(e, NFTNL_SET_ELEM_KEY, in->key,
+			   (uint32_t)in->key_len);
+	if (in->value)
+		nftnl_set_elem_set(e, NFTNL_SET_ELEM_DATA, in->value->bytes,
+				   (uint32_t)addr_len(in->value));
 	nftnl_set_elem_add(s, e); /* s owns it now */
 	e = NULL;
 	put_elements(b, s, type, flags);
@@ -129,13 +139,34 @@ free_what_is_there:
 
 void nft_set_add(struct nft_batch *b, const char *set, const struct addr *key)
 {
-	put_element(b, set, key, NFT_MSG_NEWSETELEM, NLM_F_CREATE);
+	struct element e = { .key = key->bytes, .key_len = addr_len(key) };
+
+	put_element(b, set, &e, NFT_MSG_NEWSETELEM);
 }
 
 void nft_set_remove(struct nft_batch *b, const char *set,
 		    const struct addr *key)
 {
-	put_element(b, set, key, NFT_MSG_DELSETELEM, 0);
+	struct element e = { .key = key->bytes, .key_len = addr_len(key) };
+
+	put_element(b, set, &e, NFT_MSG_DELSETELEM);
+}
+
+void nft_map_add(struct nft_batch *b, const char *map, uint32_t mark,
+		 const struct addr *value)
+{
+	struct element e = { .key = &mark,
+			     .key_len = sizeof(mark),
+			     .value = value };
+
+	put_element(b, map, &e, NFT_MSG_NEWSETELEM);
+}
+
+void nft_map_remove(struct nft_batch *b, const char *map, uint32_t mark)
+{
+	struct element e = { .key = &mark, .key_len = sizeof(mark) };
+
+	put_element(b, map, &e, NFT_MSG_DELSETELEM);
 }
 
 /* xtables wants its structures padded to the machine's widest alignment. */

@@ -31,6 +31,10 @@ void nft_set_flush(struct nft_batch *b, const char *set);
 void nft_set_add(struct nft_batch *b, const char *set, const struct addr *key);
 void nft_set_remove(struct nft_batch *b, const char *set,
 		    const struct addr *key);
+/* The same of maps from marks to addresses. */
+void nft_map_add(struct nft_batch *b, const char *map, uint32_t mark,
+		 const struct addr *value);
+void nft_map_remove(struct nft_batch *b, const char *map, uint32_t mark);
 /* xtables' NFQUEUE (revision 3) as the chain's first rule. bypass: while nobody
  * has the queue, packets pass instead of being dropped. */
 void nft_insert_xt_queue(struct nft_batch *b, const char *chain, uint16_t queue,

@@ -16,7 +16,7 @@
 /* What nft calls things in each family, and where the packet that an ICMP error
  * is about lies behind the outer IP header: offset and length in bits. */
 struct family {
-	const char *ip, *set, *inner_set;
+	const char *ip, *set, *inner_set, *of_mark, *type, *nfproto;
 	const char *icmp_error;
 	const char *inner_dst, *inner_src_port;
 	const char *inner_is_odd; /* its ports are not where we look */
@@ -25,6 +25,8 @@ struct family {
 static const struct family families[FAMILIES] = {
 	[FAMILY_V4] = {
 		.ip = "ip", .set = "nodes4", .inner_set = "inner_nodes4",
+		.of_mark = "node_of_mark4", .type = "ipv4_addr",
+		.nfproto = "ipv4",
 		.icmp_error = "icmp type { destination-unreachable, "
 			      "time-exceeded, parameter-problem }",
 		.inner_dst = "@th,192,32", .inner_src_port = "@th,224,16",
@@ -32,6 +34,8 @@ static const struct family families[FAMILIES] = {
 	},
 	[FAMILY_V6] = {
 		.ip = "ip6", .set = "nodes6", .inner_set = "inner_nodes6",
+		.of_mark = "node_of_mark6", .type = "ipv6_addr",
+		.nfproto = "ipv6",
 		.icmp_error = "icmpv6 type { destination-unreachable, "
 			      "packet-too-big, time-exceeded, "
 			      "parameter-problem }",
@@ -71,6 +75,7 @@ static void put_sets(FILE *f, const struct family *fam)
 {
 	fprintf(f, "set %s { typeof %s saddr; }\n", fam->set, fam->ip);
 	fprintf(f, "set %s { typeof %s; }\n", fam->inner_set, fam->inner_dst);
+	fprintf(f, "map %s { type mark : %s; }\n", fam->of_mark, fam->type);
 }
 
 /* Before its queue rule is in, nothing passes a worker's chain. */
@@ -204,12 +209,52 @@ static void put_postrouting(FILE *f, const struct rules_conf *c)
 	fputs("}\n", f);
 }
 
+/* After the queues. Those that were rewritten by user space have no mark. */
+static void put_to_nodes(FILE *f, const struct rules_conf *c)
+{
+	fputs("chain to_nodes {\n"
+	      "type filter hook prerouting priority raw + 1; policy accept;\n",
+	      f);
+	for (unsigned i = 0; i < FAMILIES; i++)
+		if (addr_is_set(&c->engine->vip[i]))
+			fprintf(f,
+				"meta mark & 0x%x == 0x%x meta nfproto %s "
+				"%s daddr set meta mark map @%s "
+				"meta mark set 0 accept\n",
+				RULES_MARK_MASK, RULES_MARK,
+				families[i].nfproto, families[i].ip,
+				families[i].of_mark);
+	fputs("}\n", f);
+}
+
+static void put_to_clients(FILE *f, const struct rules_conf *c)
+{
+	char vip[ADDR_STRLEN];
+
+	fputs("chain to_clients {\n"
+	      "type filter hook postrouting priority raw + 1; policy accept;\n",
+	      f);
+	for (unsigned i = 0; i < FAMILIES; i++) {
+		if (!addr_is_set(&c->engine->vip[i]))
+			continue;
+		addr_format(&c->engine->vip[i], vip);
+		fprintf(f,
+			"meta mark 0x%x meta nfproto %s %s saddr set %s "
+			"meta mark set 0 accept\n",
+			RULES_MARK_DOOR, families[i].nfproto, families[i].ip,
+			vip);
+	}
+	fputs("}\n", f);
+}
+
 /* All that names an address or a port. */
 static void put_doors(FILE *f, const struct rules_conf *c)
 {
 	put_prerouting(f, c);
 	put_output(f, c);
 	put_postrouting(f, c);
+	put_to_nodes(f, c);
+	put_to_clients(f, c);
 }
 
 static void put_table(FILE *f, const struct rules_conf *c)
@@ -259,7 +304,8 @@ static void write_whole(FILE *f, const char *first, const struct rules_conf *c)
 static void write_doors(FILE *f, const char *first, const struct rules_conf *c)
 {
 	static const char *const chains[] = { "prerouting", "output",
-					      "postrouting" };
+					      "postrouting", "to_nodes",
+					      "to_clients" };
 
 	for (unsigned i = 0; i < ARRAY_SIZE(chains); i++)
 		fprintf(f, "%s chain inet " RULES_TABLE " %s\n", first,
@@ -385,7 +431,28 @@ static void flush_nodes(struct nft_batch *b)
 	for (unsigned i = 0; i < FAMILIES; i++) {
 		nft_set_flush(b, families[i].set);
 		nft_set_flush(b, families[i].inner_set);
+		nft_set_flush(b, families[i].of_mark);
 	}
+}
+
+static void remove_node(struct nft_batch *b, const struct rules_node *n)
+{
+	const struct family *fam = family_of(&n->addr);
+
+	nft_set_remove(b, fam->set, &n->addr);
+	nft_set_remove(b, fam->inner_set, &n->addr);
+	if (n->number < RULES_NODES_MAX)
+		nft_map_remove(b, fam->of_mark, RULES_MARK + n->number);
+}
+
+static void add_node(struct nft_batch *b, const struct rules_node *n)
+{
+	const struct family *fam = family_of(&n->addr);
+
+	nft_set_add(b, fam->set, &n->addr);
+	nft_set_add(b, fam->inner_set, &n->addr);
+	if (n->number < RULES_NODES_MAX)
+		nft_map_add(b, fam->of_mark, RULES_MARK + n->number, &n->addr);
 }
 
 int rules_change_nodes(const struct rules_nodes *n)
@@ -396,18 +463,10 @@ int rules_change_nodes(const struct rules_nodes *n)
 	nft_batch_init(&b, RULES_TABLE);
 	if (n->replace)
 		flush_nodes(&b);
-	for (unsigned i = 0; i < n_remove; i++) {
-		const struct family *fam = family_of(&n->remove[i]);
-
-		nft_set_remove(&b, fam->set, &n->remove[i]);
-		nft_set_remove(&b, fam->inner_set, &n->remove[i]);
-	}
-	for (unsigned i = 0; i < n->n_add; i++) {
-		const struct family *fam = family_of(&n->add[i]);
-
-		nft_set_add(&b, fam->set, &n->add[i]);
-		nft_set_add(&b, fam->inner_set, &n->add[i]);
-	}
+	for (unsigned i = 0; i < n_remove; i++)
+		remove_node(&b, &n->remove[i]);
+	for (unsigned i = 0; i < n->n_add; i++)
+		add_node(&b, &n->add[i]);
 	return nft_commit(&b);
 }
 
@@ -423,6 +482,9 @@ int rules_fingerprint(uint64_t *out)
 		if (!err)
 			err = nft_sum_elements(RULES_TABLE,
 					       families[i].inner_set, &sum);
+		if (!err)
+			err = nft_sum_elements(RULES_TABLE, families[i].of_mark,
+					       &sum);
 	}
 	if (err)
 		return err == -ENOENT ? -EINVAL : err;

@@ -8,6 +8,11 @@
  * be rewritten; nodes' packets in postrouting, since with a local source
  * address they would be martians before. Both go by a hash of the client's
  * address, so that one worker sees both directions of a flow.
+ *
+ * A worker's mark says which address takes the place of another: the kernel
+ * writes it, right behind the queue, and takes the mark away. So packets need
+ * not come back, and large ones need not come whole. Marks of that range are
+ * never seen outside of these two hooks.
  */
 #ifndef HALO_IO_RULES_H
 #define HALO_IO_RULES_H
@@ -52,8 +57,20 @@ int rules_remove(char *err, unsigned err_size);
 /* What rules_write() would run, on the heap; NULL: no memory. */
 char *rules_text(const struct rules_conf *c);
 
+#define RULES_MARK	0x484e0000 /* "HN": of a node */
+#define RULES_MARK_MASK 0xffff0000
+#define RULES_MARK_DOOR 0x484effff
+
+/* number: of no other node; RULES_MARK + number is its mark. RULES_NODES_MAX:
+ * it has none. */
+#define RULES_NODES_MAX 0xffff
+struct rules_node {
+	struct addr addr;
+	uint16_t number;
+};
+
 struct rules_nodes {
-	const struct addr *add, *remove; /* none twice */
+	const struct rules_node *add, *remove; /* none twice */
 	unsigned n_add, n_remove;
 	bool replace; /* all others go; remove is not looked at */
 };

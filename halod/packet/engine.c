@@ -213,7 +213,8 @@ static enum verdict relate(struct engine *e, struct packet *p,
 enum verdict engine_packet(struct engine *e, struct packet *p, uint64_t now_ns)
 {
 	struct transit t = { .packet = p, .now_ns = now_ns };
-	enum parse_error err = parse_packet(p->data, p->len, &t.at);
+	enum parse_error err =
+		parse_cut(p->data, p->len, (size_t)p->len + p->cut, &t.at);
 
 	if (err)
 		return context_verdict(e, reason_of(err), VERDICT_DROP);
@@ -224,7 +225,9 @@ enum verdict engine_packet(struct engine *e, struct packet *p, uint64_t now_ns)
 	case IPPROTO_ICMP:
 	case IPPROTO_ICMPV6:
 		if (icmp_is_error(&t.at))
-			return relate(e, p, &t.at);
+			return p->cut ? context_verdict(e, REASON_BAD_LENGTH,
+							VERDICT_DROP)
+				      : relate(e, p, &t.at);
 		return context_verdict(e, REASON_ICMP_UNRELATED,
 				       VERDICT_ACCEPT);
 	default:
@@ -240,7 +243,10 @@ void engine_hold(struct engine *e, const struct route_set *routes)
 static void settle(struct engine *e, struct held_packet *w, uint64_t now_ns)
 {
 	struct packet p = w->packet;
-	enum verdict verdict = engine_packet(e, &p, now_ns);
+	enum verdict verdict;
+
+	p.by_mark = false; /* it is settled by its bytes */
+	verdict = engine_packet(e, &p, now_ns);
 
 	if (verdict == VERDICT_REWRITE)
 		context_count(e, REASON_RELEASED);

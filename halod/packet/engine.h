@@ -57,7 +57,11 @@ enum packet_direction {
 
 struct packet {
 	uint8_t *data; /* starts at the IP header; rewritten in place */
-	uint32_t len;  /* all of it, never a truncated copy */
+	uint32_t len;  /* of data */
+	uint32_t cut;  /* bytes behind data that were not copied; more than
+			* HELD_DATAGRAM_MAX were. Only where by_mark is set */
+	bool by_mark;  /* the plane can have the address rewritten for it */
+	uint32_t mark; /* VERDICT_MARK: what it has to be given */
 	enum packet_direction direction;
 	bool csum_not_ready; /* TCP/UDP checksum holds the pseudo header only */
 	bool gso;	     /* kernel will segment and complete checksums */
@@ -67,6 +71,7 @@ struct packet {
 enum verdict {
 	VERDICT_ACCEPT,	 /* unchanged */
 	VERDICT_REWRITE, /* accept with data as it is now (same length) */
+	VERDICT_MARK,	 /* accept; the mark stands for the new address */
 	VERDICT_DROP,
 	VERDICT_HOLD, /* engine answers later by sink->settle */
 };
@@ -122,6 +127,10 @@ struct engine_sink {
 	 * which engine_end_flows() may send the SYNs to another node; told
 	 * again every 10 ms while it goes on */
 	void (*refused)(void *arg, uint32_t tag, uint16_t route);
+	/* the mark that has a packet's destination rewritten to this node's
+	 * address; node NULL: its source to the doors'. 0: there is none. NULL:
+	 * there are no marks */
+	uint32_t (*mark_of)(void *arg, const struct addr *node);
 	void *arg;
 };
 

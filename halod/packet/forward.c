@@ -38,15 +38,28 @@ static bool enter(struct engine *e, struct transit *t,
 	return true;
 }
 
-static enum verdict rewrite(const struct engine *e, const struct transit *t,
+static uint32_t mark_of(const struct engine *e, const struct packet *p,
+			const struct addr *node)
+{
+	return p->by_mark && e->sink.mark_of
+		       ? e->sink.mark_of(e->sink.arg, node)
+		       : 0;
+}
+
+static enum verdict rewrite(struct engine *e, const struct transit *t,
 			    const struct flow *f)
 {
-	bool to_node = t->packet->direction == FROM_CLIENT;
+	struct packet *p = t->packet;
+	bool to_node = p->direction == FROM_CLIENT;
+	const struct addr *to = to_node ? &f->node : &e->conf.vip[t->at.family];
 
-	rewrite_packet(t->packet->data, &t->at,
-		       to_node ? REWRITE_DST : REWRITE_SRC,
-		       to_node ? &f->node : &e->conf.vip[t->at.family],
-		       context_check(t->packet));
+	p->mark = mark_of(e, p, to_node ? &f->node : NULL);
+	if (p->mark)
+		return VERDICT_MARK;
+	if (p->cut) /* the rest of it would be lost */
+		return context_verdict(e, REASON_BAD_LENGTH, VERDICT_DROP);
+	rewrite_packet(p->data, &t->at, to_node ? REWRITE_DST : REWRITE_SRC, to,
+		       context_check(p));
 	return VERDICT_REWRITE;
 }
 

@@ -164,7 +164,7 @@ static enum parse_error parse_network(struct buf *b, struct parsed *p,
 
 static enum parse_error parse_tcp(struct buf *b, struct parsed *p)
 {
-	size_t available = buf_left(b), header;
+	size_t available = p->end - p->transport, header;
 
 	p->src_port = buf_get_be16(b);
 	p->dst_port = buf_get_be16(b);
@@ -184,7 +184,7 @@ static enum parse_error parse_tcp(struct buf *b, struct parsed *p)
 
 static enum parse_error parse_udp(struct buf *b, struct parsed *p)
 {
-	size_t available = buf_left(b), len;
+	size_t available = p->end - p->transport, len;
 
 	p->src_port = buf_get_be16(b);
 	p->dst_port = buf_get_be16(b);
@@ -218,7 +218,13 @@ static bool is_icmp(const struct parsed *p)
 enum parse_error parse_packet(const uint8_t *data, size_t len,
 			      struct parsed *out)
 {
-	struct buf b = buf_reader(data, len);
+	return parse_cut(data, len, len, out);
+}
+
+enum parse_error parse_cut(const uint8_t *data, size_t have, size_t len,
+			   struct parsed *out)
+{
+	struct buf b = buf_reader(data, have);
 	struct parsed p = { 0 };
 	struct network net = { 0 };
 	enum parse_error err = parse_network(&b, &p, &net);
@@ -229,7 +235,8 @@ enum parse_error parse_packet(const uint8_t *data, size_t len,
 		return PARSE_BAD_LENGTH;
 	if (net.fragment)
 		return PARSE_FRAGMENT;
-	p.end = b.len = net.total;
+	p.end = net.total;
+	b.len = net.total < have ? net.total : have;
 	if (p.protocol == IPPROTO_TCP)
 		err = parse_tcp(&b, &p);
 	else if (p.protocol == IPPROTO_UDP)

@@ -49,6 +49,11 @@ struct parsed {
 enum parse_error parse_packet(const uint8_t *data, size_t len,
 			      struct parsed *out);
 
+/* The same of a packet of which only the first have of its len bytes are there:
+ * its headers must be among them. */
+enum parse_error parse_cut(const uint8_t *data, size_t have, size_t len,
+			   struct parsed *out);
+
 /* The packet that an ICMP error quotes, at an offset: it may be cut anywhere
  * behind the ports. seq, ack, flags and payload are not read. */
 enum parse_error parse_quoted(const uint8_t *data, size_t len, size_t at,

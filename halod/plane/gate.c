@@ -318,7 +318,7 @@ static int open_all(struct gate *g, const struct gate_conf *conf)
 					  .events = g->events,
 					  .syns = g->syns,
 					  .replay = conf->replay };
-	int err = nfq_new(&g->nfq, conf->queue, conf->queue_len);
+	int err = nfq_new(&g->nfq, conf->queue, conf->queue_len, NFQ_WHOLE);
 
 	if (err)
 		return err;

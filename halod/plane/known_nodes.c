@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 #include "base/units.h"
-#include "io/rules.h"
 
 void known_nodes_init(struct known_nodes *k)
 {
@@ -15,6 +14,25 @@ void known_nodes_init(struct known_nodes *k)
 void known_nodes_fini(struct known_nodes *k)
 {
 	free(k->nodes);
+}
+
+static int cmp_known(const void *addr, const void *known)
+{
+	const struct known_node *k = known;
+
+	return addr_cmp(addr, &k->node.addr);
+}
+
+uint32_t known_nodes_mark(const struct known_node *nodes, unsigned count,
+			  const struct addr *a)
+{
+	const struct known_node *found =
+		count ? bsearch(a, nodes, count, sizeof(*nodes), cmp_known)
+		      : NULL;
+
+	return found && found->node.number < RULES_NODES_MAX
+		       ? RULES_MARK + found->node.number
+		       : 0;
 }
 
 static int cmp_addr(const void *a, const void *b)
@@ -41,7 +59,7 @@ static unsigned list_serving(const struct table *t, struct addr *out)
 /* A step from what is known to what shall be. Arrays have room for both. */
 struct change {
 	struct known_node *nodes;
-	struct addr *add, *remove;
+	struct rules_node *add, *remove;
 	unsigned n_nodes, n_add, n_remove;
 };
 
@@ -70,7 +88,7 @@ static void keep_or_forget(struct change *c, const struct known_node *k,
 	if (kept.left_ns == TIME_NEVER)
 		kept.left_ns = now_ns;
 	if (now_ns - kept.left_ns > KNOWN_NODES_KEEP_NS)
-		c->remove[c->n_remove++] = kept.addr;
+		c->remove[c->n_remove++] = kept.node;
 	else
 		c->nodes[c->n_nodes++] = kept;
 }
@@ -81,35 +99,67 @@ static int cmp_heads(const struct known_nodes *k, unsigned i,
 {
 	if (i == k->count)
 		return 1;
-	return n_left ? addr_cmp(&k->nodes[i].addr, serving) : -1;
+	return n_left ? addr_cmp(&k->nodes[i].node.addr, serving) : -1;
+}
+
+/* Numbers that nobody of those known has, ascending. */
+struct numbers {
+	uint8_t taken[RULES_NODES_MAX / 8 + 1];
+	unsigned next;
+};
+
+static struct numbers *numbers_new(const struct known_nodes *k)
+{
+	struct numbers *n = calloc(1, sizeof(*n));
+
+	for (unsigned i = 0; n && i < k->count; i++) {
+		unsigned number = k->nodes[i].node.number;
+
+		n->taken[number / 8] |= (uint8_t)(1u << number % 8);
+	}
+	return n;
+}
+
+/* RULES_NODES_MAX: there is none left. */
+static uint16_t numbers_take(struct numbers *n)
+{
+	while (n->next < RULES_NODES_MAX &&
+	       n->taken[n->next / 8] & 1u << n->next % 8)
+		n->next++;
+	return (uint16_t)(n->next < RULES_NODES_MAX ? n->next++ : n->next);
 }
 
 /* Both lists ascend: one walk along them. */
 static void merge(struct change *c, const struct known_nodes *k,
 		  const struct addr *serving, unsigned n_serving,
-		  uint64_t now_ns)
+		  struct numbers *numbers, uint64_t now_ns)
 {
 	unsigned i = 0, j = 0;
 
 	while (i < k->count || j < n_serving) {
+		struct known_node known = { .left_ns = TIME_NEVER };
 		int order = cmp_heads(k, i, serving + j, n_serving - j);
 
 		if (order < 0) {
 			keep_or_forget(c, &k->nodes[i++], now_ns);
 			continue;
 		}
-		if (order > 0)
-			c->add[c->n_add++] = serving[j];
-		else
-			i++;
-		c->nodes[c->n_nodes++] =
-			(struct known_node){ serving[j++], TIME_NEVER };
+		if (order > 0) {
+			known.node =
+				(struct rules_node){ serving[j],
+						     numbers_take(numbers) };
+			c->add[c->n_add++] = known.node;
+		} else {
+			known.node = k->nodes[i++].node;
+		}
+		c->nodes[c->n_nodes++] = known;
+		j++;
 	}
 }
 
 static int write_all(const struct change *c)
 {
-	struct addr *all = calloc(c->n_nodes + 1, sizeof(*all));
+	struct rules_node *all = calloc(c->n_nodes + 1, sizeof(*all));
 	struct rules_nodes n = { .add = all,
 				 .n_add = c->n_nodes,
 				 .replace = true };
@@ -118,7 +168,7 @@ static int write_all(const struct change *c)
 	if (!all)
 		return -ENOMEM;
 	for (unsigned i = 0; i < c->n_nodes; i++)
-		all[i] = c->nodes[i].addr;
+		all[i] = c->nodes[i].node;
 	err = rules_change_nodes(&n);
 	free(all);
 	return err;
@@ -138,12 +188,15 @@ static int update_with(struct known_nodes *k, const struct table *t,
 		       struct addr *serving, uint64_t now_ns)
 {
 	unsigned n_serving = list_serving(t, serving);
+	struct numbers *numbers = numbers_new(k);
 	struct change c;
 	int err = change_init(&c, k->count + n_serving + 1);
 
+	if (!numbers)
+		err = -ENOMEM;
 	if (err)
 		goto out;
-	merge(&c, k, serving, n_serving, now_ns);
+	merge(&c, k, serving, n_serving, numbers, now_ns);
 	err = k->written ? write_difference(&c) : write_all(&c);
 	if (err)
 		goto out;
@@ -154,6 +207,7 @@ static int update_with(struct known_nodes *k, const struct table *t,
 	c.nodes = NULL;
 out:
 	change_fini(&c);
+	free(numbers);
 	return err;
 }
 

@@ -10,13 +10,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "io/rules.h"
 #include "table/table.h"
 
 /* After that the address may be another machine's. */
 #define KNOWN_NODES_KEEP_NS (600ull * 1000000000)
 
 struct known_node {
-	struct addr addr;
+	struct rules_node node;
 	uint64_t left_ns; /* TIME_NEVER while it serves */
 };
 
@@ -25,6 +26,10 @@ struct known_nodes {
 	unsigned count;
 	bool written; /* the kernel knows just these */
 };
+
+/* The mark that stands for a node's address, 0: it has none. */
+uint32_t known_nodes_mark(const struct known_node *nodes, unsigned count,
+			  const struct addr *a);
 
 void known_nodes_init(struct known_nodes *k);
 void known_nodes_fini(struct known_nodes *k);

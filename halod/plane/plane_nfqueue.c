@@ -251,9 +251,16 @@ static void on_each_worker(struct plane *p, worker_fn fn, void *arg)
 	}
 }
 
+struct table_request {
+	struct table *table;
+	const struct known_nodes *nodes;
+};
+
 static void set_table(struct worker *w, uint64_t now_ns, void *arg)
 {
-	worker_set_table(w, arg);
+	const struct table_request *r = arg;
+
+	worker_set_table(w, r->table, r->nodes);
 }
 
 /* Looks first: what others did would be taken for ours afterwards. */
@@ -273,12 +280,13 @@ static int update_nodes(struct plane *p, const struct table *to)
  * would pass unseen. */
 static int nfqueue_apply(struct plane *p, const struct table_diff *diff)
 {
+	struct table_request r = { diff->to, &p->nodes };
 	int err = 0;
 
 	if (diff->n_seats || !p->nodes.written)
 		err = update_nodes(p, diff->to);
 	if (!err)
-		on_all_workers(p, set_table, diff->to);
+		on_all_workers(p, set_table, &r);
 	return err;
 }
 

@@ -26,7 +26,10 @@
 /* Servers that hold connections say something every minute or sooner (comments
  * of SSE, pings); by now the flows that live have shown themselves, and whoever
  * forges a segment need not be believed for ever. */
-#define RELEARN_NS    (300 * NS_PER_S)
+#define RELEARN_NS (300 * NS_PER_S)
+/* More than is ever held: what is held is settled by its bytes. */
+#define COPY_LEN      2048
+#define TAKES_MAX     8 /* batches before anything else is looked at */
 #define PATIENCE_S    1 /* with a worker before the log hears of it */
 #define FIFO_PRIORITY 5 /* below the thread that judges silence */
 
@@ -42,6 +45,8 @@ struct worker {
 
 	/* the worker's thread alone */
 	bool has_table, stop, ending;
+	struct known_node *nodes; /* ascending by address */
+	unsigned n_nodes;
 	uint64_t next_tick_ns, lost_seen, ends_asked;
 	uint64_t relearn_until_ns; /* 0: there is nothing to relearn */
 	unsigned ticks;
@@ -85,12 +90,24 @@ static void refused(void *arg, uint32_t tag, uint16_t route)
 	event_queue_push(w->events, &ev);
 }
 
+static uint32_t mark_of(void *arg, const struct addr *node)
+{
+	const struct worker *w = arg;
+
+	return node ? known_nodes_mark(w->nodes, w->n_nodes, node)
+		    : RULES_MARK_DOOR;
+}
+
+/* Marks of others survive, unless the packet is so large that there is no other
+ * way. */
 static void judge(struct worker *w, const struct nfq_packet *in,
 		  uint64_t now_ns)
 {
 	struct packet p = {
 		.data = in->data,
 		.len = in->len,
+		.cut = in->cut,
+		.by_mark = !in->mark || in->cut,
 		.direction = in->hook == NF_INET_PRE_ROUTING ? FROM_CLIENT
 							     : FROM_NODE,
 		.csum_not_ready = in->csum_not_ready,
@@ -105,6 +122,9 @@ static void judge(struct worker *w, const struct nfq_packet *in,
 	case VERDICT_REWRITE:
 		nfq_rewrite(w->nfq, in->id, in->data, in->len);
 		break;
+	case VERDICT_MARK:
+		nfq_mark(w->nfq, in->id, p.mark);
+		break;
 	case VERDICT_DROP:
 		nfq_drop(w->nfq, in->id);
 		break;
@@ -113,7 +133,7 @@ static void judge(struct worker *w, const struct nfq_packet *in,
 	}
 }
 
-static void take_batch(struct worker *w)
+static unsigned take_batch(struct worker *w)
 {
 	struct nfq_packet packets[NFQ_BATCH];
 	unsigned n = nfq_receive(w->nfq, packets);
@@ -122,6 +142,15 @@ static void take_batch(struct worker *w)
 	for (unsigned i = 0; i < n; i++)
 		judge(w, &packets[i], now_ns);
 	nfq_flush(w->nfq);
+	return n;
+}
+
+/* While they come in numbers there is no need to ask whether there are more. */
+static void take_packets(struct worker *w)
+{
+	for (unsigned i = 0; i < TAKES_MAX; i++)
+		if (take_batch(w) < NFQ_BATCH / 4)
+			return;
 }
 
 static void publish_ends(struct worker *w)
@@ -222,7 +251,7 @@ static void *work(void *arg)
 		if (fds[0].revents)
 			run_call(w);
 		if (fds[1].revents)
-			take_batch(w);
+			take_packets(w);
 		if (w->ending)
 			end_more_flows(w);
 		tick(w, clock_monotonic_ns());
@@ -237,7 +266,7 @@ static int set_empty_table(struct worker *w, unsigned routes)
 
 	if (!t)
 		return -ENOMEM;
-	worker_set_table(w, t);
+	worker_set_table(w, t, &(struct known_nodes){ 0 });
 	table_put(t);
 	return 0;
 }
@@ -247,6 +276,7 @@ static int new_engine(struct worker *w, const struct worker_conf *conf)
 	struct engine_sink sink = { .send = send_packet,
 				    .settle = settle,
 				    .refused = refused,
+				    .mark_of = mark_of,
 				    .arg = w };
 
 	w->engine = engine_new(conf->engine, &sink);
@@ -283,7 +313,7 @@ int worker_new(struct worker **out, const struct worker_conf *conf,
 		err = -errno;
 		goto err_engine;
 	}
-	err = nfq_new(&w->nfq, conf->queue, conf->queue_len);
+	err = nfq_new(&w->nfq, conf->queue, conf->queue_len, COPY_LEN);
 	if (err)
 		goto err_wake;
 	err = -pthread_create(&w->thread, NULL, work, w);
@@ -301,6 +331,7 @@ err_engine:
 err_raw:
 	rawsock_fini(&w->raw);
 err_free:
+	free(w->nodes);
 	free(w);
 	return err;
 }
@@ -319,6 +350,7 @@ void worker_free(struct worker *w)
 	close(w->wake_fd);
 	engine_free(w->engine);
 	rawsock_fini(&w->raw);
+	free(w->nodes);
 	pthread_cond_destroy(&w->done);
 	pthread_mutex_destroy(&w->lock);
 	free(w);
@@ -360,8 +392,22 @@ struct engine *worker_engine(struct worker *w)
 	return w->engine;
 }
 
-void worker_set_table(struct worker *w, struct table *t)
+static void set_nodes(struct worker *w, const struct known_nodes *nodes)
 {
+	size_t size = nodes->count * sizeof(*nodes->nodes);
+	struct known_node *copy = size ? malloc(size) : NULL;
+
+	if (copy)
+		memcpy(copy, nodes->nodes, size);
+	free(w->nodes);
+	w->nodes = copy;
+	w->n_nodes = copy ? nodes->count : 0;
+}
+
+void worker_set_table(struct worker *w, struct table *t,
+		      const struct known_nodes *nodes)
+{
+	set_nodes(w, nodes);
 	engine_set_table(w->engine, t);
 	w->has_table = true;
 }

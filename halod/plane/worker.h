@@ -12,6 +12,7 @@
 #include "io/nfq.h"
 #include "packet/engine.h"
 #include "plane/event_queue.h"
+#include "plane/known_nodes.h"
 
 struct worker;
 
@@ -41,7 +42,10 @@ void worker_wait(struct worker *w);
 
 /* To be called inside a worker_fn: */
 struct engine *worker_engine(struct worker *w);
-void worker_set_table(struct worker *w, struct table *t);
+/* nodes: who is known to the kernel, copied. Whose mark it does not know the
+ * worker rewrites itself. */
+void worker_set_table(struct worker *w, struct table *t,
+		      const struct known_nodes *nodes);
 /* Flows of doors that are gone end in slices between batches. */
 void worker_set_doors(struct worker *w, const struct engine_conf *doors,
 		      uint64_t now_ns);

@@ -49,7 +49,7 @@ static void on_refused(void *arg, uint32_t tag, uint16_t route)
 static struct engine *make_engine(void)
 {
 	static const struct engine_sink sink = { on_send, on_settle, on_refused,
-						 NULL };
+						 NULL, NULL };
 	struct engine_conf conf = {
 		.routes = ROUTES,
 		.n_services = 3,

@@ -569,6 +569,53 @@ static void every_reason_has_a_name(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+static void a_mark_takes_the_place_of_rewriting(void **state)
+{
+	struct world *w = *state;
+	struct packet_spec syn = world_client_tcp(SYN, 1000, 0, 0);
+	struct packet_spec answer = world_node_tcp(SYN | ACK, 5000, 1001, 0);
+	struct built b = packet_build(&syn);
+
+	w->by_mark = true;
+	assert_int_equal(world_from_client(w, &syn), VERDICT_MARK);
+	assert_int_equal(w->mark, 11);
+	assert_memory_equal(w->last.data, b.data, b.len);
+	assert_int_equal(world_from_node(w, &answer), VERDICT_MARK);
+	assert_int_equal(w->mark, WORLD_DOOR_MARK);
+}
+
+static void a_packet_that_was_cut_counts_whole(void **state)
+{
+	struct world *w = *state;
+	struct packet_spec data = world_client_tcp(ACK | PSH, 1101, 5201, 1600);
+	struct packet_spec again = world_client_tcp(ACK, 1101, 5201, 0);
+	bool counted = false;
+
+	world_establish(w, 40000, BROWSER);
+	w->by_mark = true;
+	w->cut_at = 1501;
+	assert_int_equal(world_from_client(w, &data), VERDICT_MARK);
+	assert_int_equal(w->mark, 11);
+	world_assign(w, 1, WORLD_ROUTES, 2);
+	world_forget_sent(w);
+	assert_int_equal(world_from_client(w, &again), VERDICT_DROP);
+	for (unsigned i = 0; i < w->n_sent; i++)
+		counted |= packet_dst_is(w->sent[i].data, WORLD_NODE_A) &&
+			   packet_get32(w->sent[i].data, 24) == 1101 + 1600;
+	assert_true(counted);
+}
+
+static void a_packet_that_was_cut_is_never_sent_on_as_it_is(void **state)
+{
+	struct world *w = *state;
+	struct packet_spec data = world_client_tcp(ACK | PSH, 1101, 5201, 1600);
+
+	world_establish(w, 40000, BROWSER);
+	w->cut_at = 1501;
+	assert_int_equal(world_from_client(w, &data), VERDICT_DROP);
+	assert_int_equal(world_count(w, REASON_BAD_LENGTH), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -602,6 +649,9 @@ int main(void)
 		TEST(a_full_table_of_working_flows_loses_its_idlest),
 		TEST(partial_checksums_are_completed_unless_the_kernel_will),
 		TEST(malformed_packets_are_dropped_and_counted),
+		TEST(a_mark_takes_the_place_of_rewriting),
+		TEST(a_packet_that_was_cut_counts_whole),
+		TEST(a_packet_that_was_cut_is_never_sent_on_as_it_is),
 		TEST(every_reason_has_a_name),
 	};
 

@@ -76,7 +76,7 @@ static int setup(void **state)
 {
 	struct nfq *q;
 
-	if (nfq_new(&q, QUEUE, 1024))
+	if (nfq_new(&q, QUEUE, 1024, NFQ_WHOLE))
 		return -1;
 	memset(&kernel, 0, sizeof(kernel));
 	kernel.bytes_most = SIZE_MAX;

@@ -212,6 +212,23 @@ static void a_datagram_ends_where_its_own_length_says(void **state)
 	assert_int_equal(p.end, b.len - 4);
 }
 
+static void a_packet_may_be_cut_behind_its_headers(void **state)
+{
+	struct packet_spec spec = { V4, PORTS, .payload = 100 };
+	struct built b = packet_build(&spec);
+	struct parsed p;
+
+	for (size_t have = 0; have < b.transport + 20; have++)
+		assert_int_not_equal(parse_cut(b.data, have, b.len, &p),
+				     PARSE_OK);
+	assert_int_equal(parse_cut(b.data, b.transport + 20, b.len, &p),
+			 PARSE_OK);
+	assert_int_equal(p.payload, 100);
+	assert_int_equal(p.end, b.len);
+	assert_int_equal(parse_cut(b.data, b.transport + 20, b.len - 1, &p),
+			 PARSE_BAD_LENGTH);
+}
+
 static void a_quote_may_be_cut_behind_the_ports(void **state)
 {
 	struct packet_spec spec = { V4, PORTS, .payload = 100 };
@@ -247,6 +264,7 @@ int main(void)
 		cmocka_unit_test(a_routing_header_that_is_not_done_is_refused),
 		cmocka_unit_test(bytes_behind_the_packet_are_not_part_of_it),
 		cmocka_unit_test(a_datagram_ends_where_its_own_length_says),
+		cmocka_unit_test(a_packet_may_be_cut_behind_its_headers),
 		cmocka_unit_test(a_quote_may_be_cut_behind_the_ports),
 		cmocka_unit_test(a_quote_of_a_later_fragment_has_no_ports),
 	};

@@ -57,6 +57,19 @@ static void doors_lead_past_conntrack_to_the_worker(void **state)
 	assert_true(says(*state, "chain worker0 {\nqueue num 5\n}\n"));
 }
 
+static void the_kernel_rewrites_what_comes_back_with_a_mark(void **state)
+{
+	assert_true(says(*state, "hook prerouting priority raw + 1; policy "
+				 "accept;\nmeta mark & 0xffff0000 == "
+				 "0x484e0000 meta nfproto ipv4 ip daddr set "
+				 "meta mark map @node_of_mark4 meta mark set 0 "
+				 "accept\n}"));
+	assert_true(says(*state, "hook postrouting priority raw + 1; policy "
+				 "accept;\nmeta mark 0x484effff meta nfproto "
+				 "ipv4 ip saddr set 198.18.0.100 meta mark set "
+				 "0 accept\n}"));
+}
+
 static void no_queue_is_ever_bypassed(void **state)
 {
 	assert_false(says(*state, "bypass"));
@@ -123,6 +136,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(doors_lead_past_conntrack_to_the_worker,
 				       setup),
+		cmocka_unit_test_setup(
+			the_kernel_rewrites_what_comes_back_with_a_mark, setup),
 		cmocka_unit_test_setup(no_queue_is_ever_bypassed, setup),
 		cmocka_unit_test_setup(a_protocol_without_services_has_no_rules,
 				       setup),

@@ -50,6 +50,11 @@ static void seat(struct table *t, unsigned n, uint32_t tag, const char *v4,
 		addr_parse(&t->seat[n].addr[FAMILY_V6], v6);
 }
 
+static uint32_t mark_of(void *arg, const struct addr *node)
+{
+	return node ? node->bytes[addr_len(node) - 1] : WORLD_DOOR_MARK;
+}
+
 static struct engine *make_engine(struct world *w, unsigned flows_max,
 				  unsigned held_max)
 {
@@ -65,7 +70,8 @@ static struct engine *make_engine(struct world *w, unsigned flows_max,
 		.held_max = held_max,
 		.seed = 7,
 	};
-	struct engine_sink sink = { on_send, on_settle, on_refused, w };
+	struct engine_sink sink = { on_send, on_settle, on_refused, mark_of,
+				    w };
 
 	addr_parse(&conf.vip[FAMILY_V4], WORLD_VIP);
 	addr_parse(&conf.vip[FAMILY_V6], WORLD_VIP_V6);
@@ -118,11 +124,20 @@ enum verdict world_put(struct world *w, const struct built *b,
 {
 	struct packet p = { .len = (uint32_t)b->len,
 			    .direction = direction,
+			    .by_mark = w->by_mark,
 			    .id = w->next_id++ };
+	enum verdict verdict;
 
 	w->last = *b;
 	p.data = w->last.data;
-	return engine_packet(w->engine, &p, w->now_ns);
+	if (w->cut_at && p.len > w->cut_at) {
+		p.cut = p.len - w->cut_at;
+		p.len = w->cut_at;
+		memset(p.data + p.len, 0xa5, p.cut);
+	}
+	verdict = engine_packet(w->engine, &p, w->now_ns);
+	w->mark = p.mark;
+	return verdict;
 }
 
 struct packet_spec world_client_tcp(uint8_t flags, uint32_t seq, uint32_t ack,

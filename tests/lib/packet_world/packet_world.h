@@ -20,10 +20,11 @@
 #define WORLD_VIP_V6	"fd00:198:18::100"
 #define WORLD_NODE_A_V6 "fd00:198:19::11"
 
-#define WORLD_ROUTES 24
-#define WORLD_EVENTS 64
-#define TAG_A	     11
-#define TAG_B	     12
+#define WORLD_DOOR_MARK 100
+#define WORLD_ROUTES	24
+#define WORLD_EVENTS	64
+#define TAG_A		11
+#define TAG_B		12
 
 enum { BROWSER = 8001, APP_KEEP = 9001, DATAGRAMS = 5001 };
 
@@ -39,6 +40,9 @@ struct world {
 	struct table *table;
 	uint64_t now_ns;
 	uint32_t next_id;
+	bool by_mark;	 /* a node's last byte is its mark */
+	uint32_t cut_at; /* what comes behind is cut from packets; 0: nothing */
+	uint32_t mark;	 /* of the last packet */
 	struct built last; /* the packet that went in, as it came out */
 	unsigned n_sent, n_settled, n_refused;
 	struct world_packet sent[WORLD_EVENTS], settled[WORLD_EVENTS];
