@@ -50,6 +50,7 @@ LINK_test_agent_events := $(addprefix $(O)/obj/nodeagent/,agent.o command.o even
 LINK_test_haloctl_files := $(call ar,base)
 $(O)/tests/unit/test_haloctl_files: | $(O)/haloctl
 LINK_bench_nft_table := $(call ar,plane io packet control table wire conf base)
+LINK_bench_flush := $(LINK_bench_nft_table)
 LINK_test_daemon := $(HALOD_OBJS) $(call ar,$(ALL))
 LINK_idle_peer := $(call ar,io base)
 LINK_rush := $(call ar,io base)
@@ -57,7 +58,7 @@ LINK_ct_fill := $(call ar,io base)
 LINK_syn_flood := $(call ar,io packet base)
 LINK_ct_seq_driver := $(call ar,io packet wire base)
 LINK_test_plane_nft_table := $(call ar,plane io packet control table wire conf base)
-LINK_http_load := $(O)/obj/tests/bench/load/cpu.o
+LINK_http_load := $(patsubst %.c,$(O)/obj/%.o,$(wildcard tests/bench/load/*.c))
 LINK_udp_flood := $(LINK_http_load)
 HELPERS += $(O)/tests/bench/http_load $(O)/tests/bench/udp_flood \
            $(O)/tests/bench/failover/fault

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * HTTP clients in a closed loop: each sends its next request when the last
- * one is answered, on its connection or (--close) on a new one. After a warm-up
- * it counts for --seconds, then prints one JSON object and ends.
+ * one is answered, on its connection or (--close) on a new one. After a turn to
+ * warm up it counts for --seconds, in turns with others (--turn), then prints
+ * one JSON object and ends. What a turn began, it ends.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -15,20 +16,20 @@
 #include <strings.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "base/units.h"
 #include "load/cpu.h"
+#include "load/turns.h"
 
 #define CLIENTS_MAX 1024
-#define WARM_UP_NS  (200 * NS_PER_MS)
+#define PATIENCE_NS (20 * NS_PER_MS) /* with answers, after a turn */
 #define HEAD_MAX    2048
 #define SINK_LEN    (256 << 10)
 
 struct client {
 	int fd;
 	uint16_t port;
+	bool idle;     /* has its answer, and it is not our turn */
 	uint64_t body; /* bytes that are still to come; head_len is 0 then */
 	size_t head_len;
 	char head[HEAD_MAX];
@@ -38,23 +39,18 @@ struct load {
 	struct sockaddr_in to;
 	unsigned ports, n_clients, seconds;
 	bool close;
+	struct turns turns;
+	bool sending; /* it is our turn */
+	unsigned n_idle;
 	const char *path;
 	char request[256];
 	size_t request_len;
 	int epoll;
-	uint64_t answered, failed, bytes;
+	uint64_t answered, failed, bytes, took_ns;
 	struct cpu_watch cpu;
 	struct client client[CLIENTS_MAX];
 	char sink[SINK_LEN];
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
-}
 
 static int client_open(struct load *l, struct client *c)
 {
@@ -77,7 +73,8 @@ static int client_open(struct load *l, struct client *c)
 
 static int client_reopen(struct load *l, struct client *c)
 {
-	close(c->fd);
+	if (c->fd >= 0)
+		close(c->fd);
 	return client_open(l, c);
 }
 
@@ -97,10 +94,23 @@ static int on_connected(struct load *l, struct client *c)
 	return client_send(l, c);
 }
 
+static int client_next(struct load *l, struct client *c)
+{
+	return l->close ? client_reopen(l, c) : client_send(l, c);
+}
+
 static int on_answer(struct load *l, struct client *c)
 {
 	l->answered++;
-	return l->close ? client_reopen(l, c) : client_send(l, c);
+	if (l->sending)
+		return client_next(l, c);
+	if (l->close) {
+		close(c->fd);
+		c->fd = -1;
+	}
+	c->idle = true;
+	l->n_idle++;
+	return 0;
 }
 
 /* The head is complete: how much of the body is still to come? */
@@ -157,12 +167,14 @@ static int client_step(struct load *l, struct client *c, uint32_t events)
 	return c->body ? read_body(l, c) : read_head(l, c);
 }
 
+/* Until then, or until nobody waits for an answer. */
 static int run_until(struct load *l, uint64_t deadline)
 {
 	struct epoll_event ev[64];
 	int n = 0;
 
-	while (n >= 0 && now_ns() < deadline) {
+	while (n >= 0 && l->n_idle < l->n_clients &&
+	       turns_now_ns() < deadline) {
 		n = epoll_wait(l->epoll, ev, 64, 10);
 		for (int i = 0; i < n; i++) {
 			struct client *c = ev[i].data.ptr;
@@ -175,6 +187,39 @@ static int run_until(struct load *l, uint64_t deadline)
 		}
 	}
 	return n < 0 ? -errno : 0;
+}
+
+static int wake_idle(struct load *l)
+{
+	for (unsigned i = 0; i < l->n_clients; i++) {
+		struct client *c = &l->client[i];
+
+		if (!c->idle)
+			continue;
+		c->idle = false;
+		l->n_idle--;
+		if (client_next(l, c) && client_reopen(l, c))
+			return -errno;
+	}
+	return 0;
+}
+
+static int run_turn(struct load *l, unsigned turn)
+{
+	uint64_t ends = turns_await(&l->turns, turn), began = turns_now_ns();
+	int ret;
+
+	cpu_begin(&l->cpu);
+	l->sending = true;
+	ret = wake_idle(l);
+	if (!ret)
+		ret = run_until(l, ends);
+	l->sending = false;
+	if (!ret)
+		ret = run_until(l, ends + PATIENCE_NS);
+	l->took_ns += turns_now_ns() - began;
+	cpu_end(&l->cpu);
+	return ret;
 }
 
 static int start(struct load *l)
@@ -199,25 +244,28 @@ static int start(struct load *l)
 	return 0;
 }
 
-static int measure(struct load *l)
+static void print(const struct load *l)
 {
-	int ret = run_until(l, now_ns() + WARM_UP_NS);
-	uint64_t began = now_ns(), ended;
-
-	l->answered = 0;
-	l->bytes = 0;
-	cpu_begin(&l->cpu);
-	if (!ret)
-		ret = run_until(l, began + l->seconds * NS_PER_S);
-	ended = now_ns();
-	cpu_end(&l->cpu);
 	printf("{\"answered\":%llu,\"failed\":%llu,\"bytes\":%llu,"
 	       "\"seconds\":%.6f,\"cpu_ns\":",
 	       (unsigned long long)l->answered, (unsigned long long)l->failed,
 	       (unsigned long long)l->bytes,
-	       (double)(ended - began) / (double)NS_PER_S);
+	       (double)l->took_ns / (double)NS_PER_S);
 	cpu_print(&l->cpu, stdout);
 	printf("}\n");
+}
+
+static int measure(struct load *l)
+{
+	int ret = run_turn(l, 0);
+
+	l->answered = 0;
+	l->bytes = 0;
+	l->took_ns = 0;
+	cpu_reset(&l->cpu);
+	for (unsigned i = 1; !ret && i <= l->seconds * TURNS_IN_S; i++)
+		ret = run_turn(l, i);
+	print(l);
 	return ret;
 }
 
@@ -227,6 +275,7 @@ static int usage(void)
 			"[--ports 24]\n"
 			"       [--clients 32] [--seconds 2] [--path /] "
 			"[--close]\n"
+			"       [--turn FROM_US,MINE,OF,REST_MS]\n"
 			"       [--watch NAME=TID[,TID…]]…\n");
 	return 2;
 }
@@ -241,6 +290,7 @@ static int parse(struct load *l, int argc, char **argv)
 		{ "seconds", required_argument, NULL, 's' },
 		{ "path", required_argument, NULL, 'f' },
 		{ "close", no_argument, NULL, 'x' },
+		{ "turn", required_argument, NULL, 'r' },
 		{ "watch", required_argument, NULL, 'w' },
 		{ 0 },
 	};
@@ -263,6 +313,8 @@ static int parse(struct load *l, int argc, char **argv)
 			l->path = optarg;
 		else if (c == 'x')
 			l->close = true;
+		else if (c == 'r')
+			ret = turns_parse(&l->turns, optarg);
 		else if (c == 'w')
 			ret = cpu_add(&l->cpu, optarg);
 		else
@@ -285,6 +337,7 @@ int main(int argc, char **argv)
 	int ret;
 
 	l.to.sin_port = htons(8001);
+	l.turns = turns_alone();
 	snprintf(self, sizeof(self), "client=%d", getpid());
 	if (cpu_add(&l.cpu, self) || parse(&l, argc, argv))
 		return usage();

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Small UDP packets as fast as one thread can send them, over --flows flows
- * spread over --ports doors. Sends for --seconds, then prints one JSON object
- * and ends; who counts what arrived is not this program's business.
+ * spread over --ports doors. Sends for --seconds, in turns with others
+ * (--turn), then prints one JSON object and ends; who counts what arrived is
+ * not this program's business.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -14,8 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/units.h"
 #include "load/cpu.h"
+#include "load/turns.h"
 
 #define FLOWS_MAX 1024
 #define BATCH	  32
@@ -24,20 +25,13 @@
 struct flood {
 	struct sockaddr_in to;
 	unsigned ports, flows, seconds;
+	struct turns turns;
 	struct cpu_watch cpu;
-	uint64_t sent, refused;
+	uint64_t sent, refused, took_ns;
 	int fd[FLOWS_MAX];
 	struct iovec iov;
 	struct mmsghdr msg[BATCH];
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
-}
 
 static int open_flow(const struct flood *f, unsigned i)
 {
@@ -79,23 +73,32 @@ static void send_batch(struct flood *f, int fd)
 
 static void send_until(struct flood *f, uint64_t deadline)
 {
-	while (now_ns() < deadline)
+	while (turns_now_ns() < deadline)
 		for (unsigned i = 0; i < f->flows; i++)
 			send_batch(f, f->fd[i]);
 }
 
-static void measure(struct flood *f)
+/* What waits in the gateway is carried in the rest: its time counts, as do the
+ * packets. */
+static void run_turn(struct flood *f, unsigned turn)
 {
-	uint64_t began, ended;
+	struct timespec rest = { .tv_nsec = (long)f->turns.rest_ns };
+	uint64_t ends = turns_await(&f->turns, turn), began = turns_now_ns();
 
 	cpu_begin(&f->cpu);
-	began = now_ns();
-	send_until(f, began + f->seconds * NS_PER_S);
-	ended = now_ns();
+	send_until(f, ends);
+	f->took_ns += turns_now_ns() - began;
+	nanosleep(&rest, NULL);
 	cpu_end(&f->cpu);
+}
+
+static void measure(struct flood *f)
+{
+	for (unsigned i = 0; i < f->seconds * TURNS_IN_S; i++)
+		run_turn(f, i);
 	printf("{\"sent\":%llu,\"refused\":%llu,\"seconds\":%.6f,\"cpu_ns\":",
 	       (unsigned long long)f->sent, (unsigned long long)f->refused,
-	       (double)(ended - began) / (double)NS_PER_S);
+	       (double)f->took_ns / (double)NS_PER_S);
 	cpu_print(&f->cpu, stdout);
 	printf("}\n");
 }
@@ -117,6 +120,7 @@ static int parse(struct flood *f, int argc, char **argv)
 		{ "ports", required_argument, NULL, 'n' },
 		{ "flows", required_argument, NULL, 'c' },
 		{ "seconds", required_argument, NULL, 's' },
+		{ "turn", required_argument, NULL, 'r' },
 		{ "watch", required_argument, NULL, 'w' },
 		{ 0 },
 	};
@@ -135,6 +139,8 @@ static int parse(struct flood *f, int argc, char **argv)
 			f->flows = number;
 		else if (c == 's')
 			f->seconds = number;
+		else if (c == 'r')
+			ret = turns_parse(&f->turns, optarg);
 		else if (c == 'w')
 			ret = cpu_add(&f->cpu, optarg);
 		else
@@ -156,6 +162,7 @@ int main(int argc, char **argv)
 	int ret;
 
 	f.to.sin_port = htons(7001);
+	f.turns = turns_alone();
 	snprintf(self, sizeof(self), "client=%d", getpid());
 	if (cpu_add(&f.cpu, self) || parse(&f, argc, argv))
 		return usage();

@@ -65,17 +65,22 @@ static uint64_t group_ns(const struct cpu_group *g)
 	return ns;
 }
 
+void cpu_reset(struct cpu_watch *w)
+{
+	for (unsigned i = 0; i < w->n; i++)
+		w->group[i].used_ns = 0;
+}
+
 void cpu_begin(struct cpu_watch *w)
 {
 	for (unsigned i = 0; i < w->n; i++)
-		w->group[i].used_ns = group_ns(&w->group[i]);
+		w->group[i].used_ns -= group_ns(&w->group[i]);
 }
 
 void cpu_end(struct cpu_watch *w)
 {
 	for (unsigned i = 0; i < w->n; i++)
-		w->group[i].used_ns =
-			group_ns(&w->group[i]) - w->group[i].used_ns;
+		w->group[i].used_ns += group_ns(&w->group[i]);
 }
 
 void cpu_print(const struct cpu_watch *w, FILE *out)

@@ -16,7 +16,7 @@ struct cpu_group {
 	char name[16];
 	unsigned n;
 	unsigned tid[CPU_TIDS_MAX];
-	uint64_t used_ns; /* since the last cpu_begin() */
+	uint64_t used_ns; /* between each cpu_begin() and its cpu_end() */
 };
 
 /* Owned by the caller; all zero is a watch of nothing. */
@@ -27,6 +27,9 @@ struct cpu_watch {
 
 /* NAME=TID[,TID…], as given on the command line. -EINVAL, -E2BIG. */
 int cpu_add(struct cpu_watch *w, const char *text);
+
+/* Forgets what was used. */
+void cpu_reset(struct cpu_watch *w);
 
 void cpu_begin(struct cpu_watch *w);
 void cpu_end(struct cpu_watch *w);

@@ -10,6 +10,7 @@
 #   haproxy       HAProxy, mode tcp, a thread
 #   nginx         nginx stream, a worker
 #   nfqueue, nft  halod's planes
+#   nft65000      nft, with a route for every port up to 65000
 
 readonly PEERS=tests/bench/peers
 
@@ -71,16 +72,23 @@ start_nginx() {
 }
 
 # halod with node a; 7001-7024 are doors for UDP
+# start_halod PLANE ROUTES [SED_SCRIPT]: the configuration, edited
 start_halod() {
 	LAB_SERVICES='{ name = "flood"; listen = 7001; protocol = "udp"; }' \
-		lab_conf
-	sed -i "s/^\\( *plane = \\).*/\\1\"$1\";/" "$LAB_DIR/halod.conf"
+		HALO_PLANE=$1 lab_conf
+	sed -i "${3:-}" "$LAB_DIR/halod.conf"
 	lab_keys a && lab_halod_start || return
 	lab_agent_start a
-	lab_wait 10 spread a=24
+	lab_wait 20 spread "a=$2"
 }
-start_nfqueue() { start_halod nfqueue; }
-start_nft() { start_halod nft; }
+start_nfqueue() { start_halod nfqueue 24; }
+start_nft() { start_halod nft 24; }
+start_nft65000() {
+	start_halod nft 65000 's/^\( *routes = \).*/\165000;/
+		s/listen = 8001/listen = 1/
+		s/"app"; listen = 9001;/"all"; listen = 1; protocol = "udp";/
+		s/, { name = "flood".*}//'
+}
 
 # where the client finds CONTENDER's doors
 address_of() {
@@ -106,6 +114,6 @@ gateway_pids() {
 	case $WHO in
 	haproxy) lab_pid haproxy ;;
 	nginx) with_children "$(lab_pid nginx)" ;;
-	nfqueue | nft) lab_pid halod ;;
+	nfqueue | nft*) lab_pid halod ;;
 	esac
 }

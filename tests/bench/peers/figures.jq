@@ -1,7 +1,7 @@
 # From one JSON object a measurement ({kind, who, round, …}; --slurpfile all) to
 # the figures. Ratios are medians of each round's ratios: both sides of one
-# ran within seconds of each other, under the same noise.
-def median: sort | .[length / 2 | floor];
+# took turns, under the same noise.
+def median: sort | .[length / 2 | floor] // empty;
 def of($kind; $who): $all | map(select(.kind == $kind and .who == $who));
 def ratio($kind; $who; $base; f):
 	[of($kind; $who)[] | . as $m
@@ -34,15 +34,18 @@ def line($name; $value; $unit):
       | line("peers_packet_\($w)"; med("pps"; $w; packet_ns); "ns")),
      (select(of("ab"; $w) != [])
       | line("peers_ab_\($w)"; med("ab"; $w; .ms); "ms"))),
-  ($planes[] as $p
+  (($whos - ["forward"])[] as $p
    | line("\($p)_keepalive_ratio"; ratio("keepalive"; $p; "forward"; rate); "ratio"),
-     line("\($p)_keepalive_vs_haproxy"; ratio("keepalive"; $p; "haproxy"; rate); "ratio"),
      line("\($p)_newconn_ratio"; ratio("newconn"; $p; "forward"; rate); "ratio"),
+     line("\($p)_bulk_gso_ratio"; ratio("bulk"; $p; "forward"; gbit); "ratio")),
+  ($planes[] as $p
+   | line("\($p)_keepalive_vs_haproxy"; ratio("keepalive"; $p; "haproxy"; rate); "ratio"),
      line("\($p)_cpu_per_conn_vs_haproxy"; ratio("newconn"; $p; "haproxy"; cpu_us); "ratio"),
-     line("\($p)_bulk_gso_ratio"; ratio("bulk"; $p; "forward"; gbit); "ratio"),
      line("\($p)_bulk_vs_haproxy"; ratio("bulk"; $p; "haproxy"; gbit); "ratio"),
      line("\($p)_pps_vs_dnat_map"; ratio("pps"; $p; "dnat"; pps); "ratio"),
      line("\($p)_ab_added_ms"; med("ab"; $p; .ms) - med("ab"; "forward"; .ms); "ms")),
   (select($planes | index("nfqueue"))
    | line("nfqueue_ns_per_packet"; med("pps"; "nfqueue"; gateway_ns); "ns")),
+  line("nft_established_24_vs_65000"; ratio("pps"; "nft65000"; "nft"; packet_ns); "ratio"),
+  line("ab_grown_kb"; [$all[] | .grown_kb // 0] | max; "kB"),
   line("peers_failed_requests"; [$all[] | .failed // 0] | add; "count")
