@@ -541,10 +541,10 @@ static void on_leave(struct agent *a, uint64_t now, struct agent_actions *out)
 {
 	struct message *m;
 
-	if (a->leave)
-		return;
+	bool again = a->leave;
+
 	a->leave = true;
-	if (a->phase != PHASE_UP) {
+	if (again || a->phase != PHASE_UP) {
 		leave_now(a, out);
 		return;
 	}

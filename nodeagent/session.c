@@ -17,6 +17,7 @@
 #include "events.h"
 #include "io/clock.h"
 #include "io/keys.h"
+#include "io/notify.h"
 #include "io/realtime.h"
 #include "io/tls.h"
 #include "link.h"
@@ -39,6 +40,8 @@ struct session {
 	struct clock_timer timer;
 	ev_signal term, interrupt;
 	ev_timer start;
+	struct notify notify; /* the service manager */
+	ev_timer alive;
 	bool stepping;
 	unsigned n_done; /* handovers to finish after this step */
 	uint32_t done[AGENT_HANDOVERS_MAX];
@@ -94,6 +97,9 @@ static void tell_node(struct session *s, const struct agent_event *e)
 	bool alone = nobody_answers(s);
 
 	log_agent_event(e);
+	notify_status(&s->notify, "%s, %u routes%s%s",
+		      agent_event_name(e->kind), e->routes.count,
+		      *e->reason ? ": " : "", e->reason);
 	if (!json) {
 		log_error("event lost", "event=%s why=\"out of memory\"", name);
 		return;
@@ -241,7 +247,10 @@ static void on_cut(void *arg, uint32_t id)
 
 static void on_signal(struct ev_loop *loop, ev_signal *signal, int revents)
 {
-	step_simple(signal->data, INPUT_LEAVE);
+	struct session *s = signal->data;
+
+	notify_stopping(&s->notify);
+	step_simple(s, INPUT_LEAVE);
 }
 
 static int open_agent(struct session *s)
@@ -310,6 +319,23 @@ static int open_command(struct session *s)
 	return s->command ? 0 : -ENOMEM;
 }
 
+static void on_alive(struct ev_loop *loop, ev_timer *timer, int revents)
+{
+	const struct session *s = timer->data;
+
+	notify_alive(&s->notify);
+}
+
+static void start_watchdog(struct session *s)
+{
+	double every = (double)s->notify.watchdog_ns / NS_PER_S;
+
+	ev_timer_init(&s->alive, on_alive, every, every);
+	s->alive.data = s;
+	if (every > 0.)
+		ev_timer_start(s->loop, &s->alive);
+}
+
 static void watch_signals(struct session *s)
 {
 	ev_signal_init(&s->term, on_signal, SIGTERM);
@@ -364,6 +390,7 @@ int session_open(struct session **out, struct ev_loop *loop,
 		return -ENOMEM;
 	s->loop = loop;
 	s->options = o;
+	s->notify.fd = -1;
 	ret = clock_timer_init(&s->timer, loop, on_timer, s);
 	if (ret) {
 		free(s);
@@ -377,6 +404,8 @@ int session_open(struct session **out, struct ev_loop *loop,
 		return ret;
 	}
 	watch_signals(s);
+	notify_init(&s->notify);
+	start_watchdog(s);
 	if (o->realtime)
 		enter_realtime();
 	*out = s;
@@ -389,6 +418,7 @@ void session_run(struct session *s)
 		      s->options->n_checks ? FIRST_CHECKS_S : 0., 0.);
 	s->start.data = s;
 	ev_timer_start(s->loop, &s->start);
+	notify_ready(&s->notify);
 	ev_run(s->loop, 0);
 	ev_timer_stop(s->loop, &s->start);
 }
@@ -404,6 +434,8 @@ void session_free(struct session *s)
 	link_free(s->link);
 	tls_free(s->tls);
 	agent_free(s->agent);
+	ev_timer_stop(s->loop, &s->alive);
+	notify_fini(&s->notify);
 	ev_signal_stop(s->loop, &s->term);
 	ev_signal_stop(s->loop, &s->interrupt);
 	clock_timer_fini(&s->timer);

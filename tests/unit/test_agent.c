@@ -726,6 +726,16 @@ static void it_leaves_after_five_seconds_in_any_case(void **state)
 	assert_int_equal(w->now - begun, AGENT_LEAVE_NS);
 }
 
+static void asked_twice_it_leaves_at_once(void **state)
+{
+	struct world *w = *state;
+
+	input(w, INPUT_LEAVE);
+	assert_null(find(w, ACTION_EXIT));
+	input(w, INPUT_LEAVE);
+	assert_non_null(find(w, ACTION_EXIT));
+}
+
 static void it_leaves_when_the_gateway_hangs_up(void **state)
 {
 	struct world *w = *state;
@@ -789,6 +799,7 @@ int main(void)
 		SERVING(a_forced_move_is_told_without_an_answer),
 		SERVING(it_leaves_when_its_routes_are_gone),
 		SERVING(it_leaves_after_five_seconds_in_any_case),
+		SERVING(asked_twice_it_leaves_at_once),
 		SERVING(it_leaves_when_the_gateway_hangs_up),
 		FRESH(without_a_gateway_it_leaves_at_once),
 	};

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/un.h>
 
 #include "../../nodeagent/session.h"
 
@@ -103,6 +104,40 @@ static void its_hello_says_what_was_configured(void **state)
 			       &p->options.addr[FAMILY_V4]));
 }
 
+/* All that has been sent to the manager, a line each. */
+static void heard(int fd, char *out, size_t size)
+{
+	ssize_t n;
+
+	*out = 0;
+	while ((n = recv(fd, out + strlen(out), size - strlen(out) - 2,
+			 MSG_DONTWAIT)) > 0)
+		strcpy(out + strlen(out), "\n");
+}
+
+static void the_service_manager_hears_how_it_fares(void **state)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	struct place *p = *state;
+	struct session *s;
+	char text[4096] = { 0 };
+	int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+
+	snprintf(at.sun_path, sizeof(at.sun_path), "%s/manager", p->dir);
+	assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	setenv("NOTIFY_SOCKET", at.sun_path, 1);
+	p->door.message = terminate;
+	assert_int_equal(start(p, &s), 0);
+	session_run(s);
+	session_free(s);
+	heard(fd, text, sizeof(text));
+	close(fd);
+	assert_non_null(strstr(text, "READY=1"));
+	assert_non_null(strstr(text, "STATUS=connected"));
+	assert_non_null(strstr(text, "STOPPING=1"));
+	assert_null(getenv("NOTIFY_SOCKET"));
+}
+
 static void assert_does_not_start(struct place *p, const char *word)
 {
 	struct session *s = NULL;
@@ -138,6 +173,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(it_greets_and_leaves_when_asked),
 		T(its_hello_says_what_was_configured),
+		T(the_service_manager_hears_how_it_fares),
 		T(a_key_that_is_missing_keeps_it_from_starting),
 		T(events_in_no_folder_keep_it_from_starting),
 	};
