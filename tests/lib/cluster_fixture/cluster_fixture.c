@@ -82,10 +82,26 @@ void fixture_cut(struct fixture *f, struct fixture_agent *a)
 static const char *event_name(enum event_type type)
 {
 	static const char *const names[] = {
-		"HELLO",   "BEAT",    "MOVED_OK", "ASSIGNED_OK",  "GOODBYE",
-		"CLOSED",  "PROBED",  "REFUSED",  "APPLY_FAILED", "FLOWS_GONE", "drain",
-		"replace", "undrain", "fail",	  "rm",		  "freeze",
-		"thaw",	   "load",    "tick",
+		[EVENT_HELLO] = "HELLO",
+		[EVENT_BEAT] = "BEAT",
+		[EVENT_MOVED_OK] = "MOVED_OK",
+		[EVENT_ASSIGNED_OK] = "ASSIGNED_OK",
+		[EVENT_GOODBYE] = "GOODBYE",
+		[EVENT_LINK_CLOSED] = "CLOSED",
+		[EVENT_REVOKED] = "REVOKED",
+		[EVENT_PROBED] = "PROBED",
+		[EVENT_REFUSED] = "REFUSED",
+		[EVENT_APPLY_FAILED] = "APPLY_FAILED",
+		[EVENT_FLOWS_GONE] = "FLOWS_GONE",
+		[EVENT_DRAIN] = "drain",
+		[EVENT_REPLACE] = "replace",
+		[EVENT_UNDRAIN] = "undrain",
+		[EVENT_FAIL] = "fail",
+		[EVENT_RM] = "rm",
+		[EVENT_FREEZE] = "freeze",
+		[EVENT_THAW] = "thaw",
+		[EVENT_LOAD] = "load",
+		[EVENT_TICK] = "tick",
 	};
 
 	return names[type];
