@@ -126,6 +126,7 @@ static void take_hello(struct cluster *cl, struct member *m,
 	m->node.wish = h->wish;
 	m->node.version = h->version;
 	m->node.beat_seq = 0;
+	m->misread = false;
 	memcpy(m->node.addr, h->addr, sizeof(m->node.addr));
 	/* a new process: what its check says now is where it starts from */
 	m->node.health = h->health;

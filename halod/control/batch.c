@@ -96,7 +96,7 @@ static void enrol(struct cluster *cl, node_id id, enum node_state state)
 	m->node.cause = LOST_NOT;
 	m->joined_ns = cl->now;
 	m->assigned_version = 0;
-	m->node.diverged = m->told_again = false;
+	m->node.diverged = m->told_again = m->misread = false;
 	m->arrival = ARRIVAL_JOIN;
 }
 

@@ -85,6 +85,7 @@ struct member {
 	bool fell;	 /* lost in this step: its flows must end */
 	bool assign_due; /* must be told its routes in this step */
 	bool told_again; /* ASSIGNED was repeated for divergence */
+	bool misread;	 /* its digest of what it was told last is another */
 	bool had_routes; /* in this life */
 	bool probing;	 /* an answer is awaited */
 	bool named;	 /* by the table that is being loaded */
@@ -226,6 +227,8 @@ void admission_register(struct cluster *cl, struct member *m);
 /* liveness.c: beats, silence, probes */
 bool liveness_beat_is_plain(const struct cluster *cl, const struct member *m,
 			    const struct message_beat *beat);
+void liveness_note_divergence(struct cluster *cl, struct member *m,
+			      uint64_t version);
 void liveness_answer(struct cluster *cl, struct member *m,
 		     const struct message_beat *beat);
 int liveness_beat(struct cluster *cl, const struct event *ev);

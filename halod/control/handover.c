@@ -489,8 +489,12 @@ int handover_assigned_ok(struct cluster *cl, const struct event *ev)
 	if (!m)
 		return 0;
 	m->node.version = ev->assigned_ok->version;
-	if (ev->assigned_ok->version == m->assigned_version &&
-	    ev->assigned_ok->digest == m->digest)
+	if (ev->assigned_ok->version != m->assigned_version)
+		return 0;
+	m->misread = ev->assigned_ok->digest != m->digest;
+	if (m->misread)
+		liveness_note_divergence(cl, m, ev->assigned_ok->version);
+	else
 		m->node.diverged = m->told_again = false;
 	return 0;
 }

@@ -44,6 +44,8 @@ static bool holds_a_place(const struct cluster *cl, const struct member *m)
 static bool has_diverged(const struct cluster *cl, const struct member *m,
 			 uint64_t version)
 {
+	if (m->misread)
+		return true;
 	return m->assigned_version && version < m->assigned_version &&
 	       cl->now - m->assigned_ns > 3 * cl->conf.interval_ns;
 }
@@ -124,8 +126,8 @@ void liveness_health(struct cluster *cl, struct member *m,
 		server_is_up(cl, m);
 }
 
-static void note_divergence(struct cluster *cl, struct member *m,
-			    uint64_t version)
+void liveness_note_divergence(struct cluster *cl, struct member *m,
+			      uint64_t version)
 {
 	bool diverged = has_diverged(cl, m, version);
 
@@ -146,7 +148,7 @@ int liveness_beat(struct cluster *cl, const struct event *ev)
 	if (!m)
 		return 0;
 	liveness_heard(cl, m);
-	note_divergence(cl, m, ev->beat->version);
+	liveness_note_divergence(cl, m, ev->beat->version);
 	liveness_health(cl, m, ev->beat->health);
 	liveness_answer(cl, m, ev->beat);
 	if (m->node.state == NODE_JOINING && admission_is_ready(cl, m) &&

@@ -389,6 +389,32 @@ static void a_node_whose_key_is_revoked_is_lost_at_once(void **state)
 	assert_int_equal(fixture_served(f, 1), 24);
 }
 
+/* The right version of other routes. */
+static void a_digest_that_is_another_is_alarmed_once(void **state)
+{
+	struct fixture *f = *state;
+	struct message_assigned_ok ok = { .digest = 7 };
+	uint16_t ids[24];
+	struct route_set all = { ids, 24 };
+	struct event ev = { .type = EVENT_ASSIGNED_OK, .assigned_ok = &ok };
+
+	fixture_join(f, 1);
+	ok.version = fixture_node(f, 0)->version;
+	ev.link = f->agent[0].link;
+	fixture_step(f, &ev);
+	assert_true(fixture_saw(f, "diverged n0"));
+	fixture_forget_script(f);
+	fixture_run(f, 1 * NS_PER_S);
+	fixture_step(f, &ev);
+	assert_true(fixture_node(f, 0)->diverged);
+	assert_false(fixture_saw(f, "diverged n0"));
+	for (uint16_t r = 0; r < 24; r++)
+		ids[r] = (uint16_t)(r + 1);
+	ok.digest = route_digest(&all);
+	fixture_step(f, &ev);
+	assert_false(fixture_node(f, 0)->diverged);
+}
+
 static void set_interval(struct fixture *f, uint64_t interval_ns)
 {
 	struct cluster_conf conf = f->conf;
@@ -482,6 +508,7 @@ int main(void)
 		life(new_interval_reaches_agents_on_the_connection_they_have),
 		life(former_interval_counts_until_all_know_the_new_one),
 		life(longer_interval_counts_at_once),
+		life(a_digest_that_is_another_is_alarmed_once),
 		life(a_node_whose_key_is_revoked_is_lost_at_once),
 		life(tags_rotate_and_none_is_used_twice_at_a_time),
 	};
