@@ -80,6 +80,8 @@ void halo_flows_free(struct halo_flows *ft)
 	if (!ft)
 		return;
 	for (i = 0; i < halo_n_buckets(ft); i++) {
+		if (hlist_empty(&ft->buckets[i]))
+			continue;
 		spin_lock_bh(lock_of(ft, i));
 		hlist_for_each_entry_safe(f, next, &ft->buckets[i], chain)
 			unlink(ft, f);
@@ -364,8 +366,10 @@ bool halo_flows_expire(struct halo_flows *ft)
 	u32 mask = halo_n_buckets(ft) - 1;
 	u32 n = max_t(u32, (mask + 1) / EXPIRY_PARTS, EXPIRY_MIN);
 
-	while (n--) {
-		expire_bucket(ft, ft->expiry_at++ & mask);
+	for (; n--; ft->expiry_at++) {
+		if (hlist_empty(&ft->buckets[ft->expiry_at & mask]))
+			continue;
+		expire_bucket(ft, ft->expiry_at & mask);
 		cond_resched();
 	}
 	return atomic_read(&ft->count);

@@ -273,8 +273,10 @@ static unsigned int leave4(void *priv, struct sk_buff *skb,
 	ip = ip_hdr(skb);
 	ports = *(u32 *)(skb->data + thoff);
 	f = halo_flow_find4(hn->flows, ip->daddr, rol32(ports, 16), protocol);
-	if (!f || f->node.ip != ip->saddr)
+	if (!f)
 		return NF_ACCEPT;
+	if (unlikely(f->node.ip != ip->saddr)) /* its SYN was sent on since */
+		return drop(hn, HALO_REASON_STALE_FLOW);
 	note_refusal(hn, f, skb, thoff);
 	if (unlikely(!halo_rewrite4(skb, false, t->vip4, thoff, protocol)))
 		return drop(hn, HALO_REASON_NO_MEMORY);
@@ -427,8 +429,10 @@ static unsigned int leave6(void *priv, struct sk_buff *skb,
 	ip = ipv6_hdr(skb);
 	ports = *(u32 *)(skb->data + thoff);
 	f = halo_flow_find6(hn->flows, &ip->daddr, rol32(ports, 16), protocol);
-	if (!f || !ipv6_addr_equal(&f->node.in6, &ip->saddr))
+	if (!f)
 		return NF_ACCEPT;
+	if (unlikely(!ipv6_addr_equal(&f->node.in6, &ip->saddr)))
+		return drop(hn, HALO_REASON_STALE_FLOW);
 	note_refusal(hn, f, skb, thoff);
 	if (unlikely(!halo_rewrite6(skb, false, &t->vip6, thoff, protocol)))
 		return drop(hn, HALO_REASON_NO_MEMORY);

@@ -68,6 +68,7 @@ installs() {
 }
 
 mkdir -p "$OUT"
+scripts/install-deps --kmod >"$OUT/install.log" 2>&1
 command -v sparse >/dev/null || skip "sparse finds nothing" "not installed"
 for_kernel linux-image-6.12-cloud-amd64
 for_kernel linux-image-amd64 HALO_TEST=1 \

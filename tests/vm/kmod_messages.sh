@@ -143,7 +143,7 @@ check "the other's is flushed" in_client flush
 
 for seed in "$RANDOM" "$RANDOM"; do
 	check "messages by chance do no harm (seed $seed)" \
-		tool fuzz "$seed" "${FUZZ_COUNT:-4000}"
+		tool fuzz "$seed" "${FUZZ_COUNT:-1000}"
 done
 tool flush
 check "a table is written after that" write_table 1
