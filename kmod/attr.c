@@ -29,6 +29,7 @@ const struct nla_policy halo_seat_policy[HALO_SEAT_LAST + 1] = {
 	[HALO_SEAT_TAG] = NLA_POLICY_FULL_RANGE(NLA_U32, &halo_tag_range),
 	[HALO_SEAT_NODE4] = NLA_POLICY_EXACT_LEN(sizeof(__be32)),
 	[HALO_SEAT_NODE6] = NLA_POLICY_EXACT_LEN(sizeof(struct in6_addr)),
+	[HALO_SEAT_NAME] = { .type = NLA_NUL_STRING, .len = HALO_NAME_MAX - 1 },
 };
 
 static int refuse(struct netlink_ext_ack *extack, const struct nlattr *at,
@@ -167,6 +168,8 @@ static int read_seat(struct halo_table *t, const struct nlattr *nest,
 		return err;
 	if (a[HALO_SEAT_TAG])
 		s.tag = nla_get_u32(a[HALO_SEAT_TAG]);
+	if (a[HALO_SEAT_NAME])
+		nla_strscpy(s.name, a[HALO_SEAT_NAME], sizeof(s.name));
 	if (s.tag && !s.has[HALO_V4] && !s.has[HALO_V6])
 		return refuse(extack, nest, "a seat with a TAG needs an address");
 	if (!s.tag && (s.has[HALO_V4] || s.has[HALO_V6]))
@@ -295,7 +298,8 @@ static int put_seat(struct sk_buff *skb, const struct halo_seat *s, u16 number)
 	    (s->has[HALO_V4] && nla_put_in_addr(skb, HALO_SEAT_NODE4,
 						s->addr[HALO_V4].ip)) ||
 	    (s->has[HALO_V6] && nla_put_in6_addr(skb, HALO_SEAT_NODE6,
-						 &s->addr[HALO_V6].in6))) {
+						 &s->addr[HALO_V6].in6)) ||
+	    (s->name[0] && nla_put_string(skb, HALO_SEAT_NAME, s->name))) {
 		nla_nest_cancel(skb, nest);
 		return -EMSGSIZE;
 	}
@@ -311,7 +315,7 @@ int halo_put_seats(struct sk_buff *skb, const struct halo_table *t, u32 *seat)
 		return -EMSGSIZE;
 	for (; *seat <= t->seats; ++*seat) {
 		/* an attribute's length has 16 bits */
-		if (skb_tail_pointer(skb) - (u8 *)nest > U16_MAX - 128)
+		if (skb_tail_pointer(skb) - (u8 *)nest > U16_MAX - 192)
 			break;
 		if (t->seat[*seat].tag && put_seat(skb, &t->seat[*seat], *seat))
 			break;

@@ -37,6 +37,7 @@ struct halo_seat {
 	union nf_inet_addr addr[HALO_FAMILIES];
 	bool has[HALO_FAMILIES];
 	u16 tag;		/* 0: nobody */
+	char name[HALO_NAME_MAX];	/* the node's; "": not told */
 };
 
 /* The address of a node; left: jiffies at which it ceased to serve, 0: it

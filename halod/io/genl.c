@@ -63,9 +63,10 @@ static void take_message(struct genl *g, struct asking *q,
 		q->err = -EINTR;
 	if (nlh->nlmsg_type == NLMSG_ERROR) {
 		q->done = true;
-		if (e->error)
+		if (e->error) {
 			q->err = e->error;
-		take_text(g, nlh);
+			take_text(g, nlh);
+		}
 	} else if (nlh->nlmsg_type == NLMSG_DONE) {
 		q->done = true;
 	} else if (q->fn && !q->stopped) {

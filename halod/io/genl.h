@@ -17,7 +17,7 @@ struct genl {
 	uint16_t family;
 	uint8_t version;
 	uint32_t seq;
-	char why[128]; /* what the kernel said to the last refusal; "" */
+	char why[128]; /* what the kernel said to the last refusal */
 };
 
 /* -ENOENT: the kernel has no such family. group: its events are received on
