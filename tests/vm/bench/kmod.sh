@@ -77,11 +77,11 @@ over() {
 # fresh PORT DOORS: SYNs, each of a new connection, the base taken off
 fresh() { echo $(($(flood syn $VIP "$N" "$2" "$N" "$1") - base_syn)); }
 
-# halo ROUTES
+# halo ROUTES FIRST-DOOR
 halo() {
 	in_ns gateway "$TOOL" flush
 	in_ns gateway "$TOOL" begin version=1 routes="$1" seats=1 vip4=$VIP \
-		service=u,udp,1 service=t,tcp,1 + \
+		service=u,udp,"$2" service=t,tcp,"$2" + \
 		add seat=1,5,$NODE run=1,"$1",1 + commit
 }
 same() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.3f", b / a }'; }
@@ -90,7 +90,7 @@ bench_halo() {
 	local one many
 	modprobe -a nf_defrag_ipv6 nf_reject_ipv4 nf_reject_ipv6
 	insmod build/kmod/halo.ko || return
-	halo 1100 # doors 1..1100
+	halo 24 1001
 	one=$(over $VIP 1 24)
 	many=$(over $VIP 1000 24)
 	say kmod_instr_established "$one" instructions
@@ -102,7 +102,7 @@ bench_halo() {
 		"$(ratio $((many - base_reply)) "$plain_reply")" ratio
 	halo_new=$(fresh 20000 24)
 	say kmod_instr_newconn "$halo_new" instructions
-	halo 65000
+	halo 65000 1
 	many=$(over $VIP 1 24)
 	say kmod_instr_65000_routes_vs_24 "$(same "$one" "$many")" ratio
 	many=$(over $VIP 1000 24)
