@@ -5,9 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* One that has left is, for as long as routes are still with it: else the next
+ * halod would not know whose flows it finds. */
 static bool is_worth_saving(const struct cluster *cl, const struct member *m)
 {
-	return placement_has(cl->place, m->node.id) ||
+	return placement_has(cl->place, m->node.id) || m->serves ||
 	       (!m->left && m->node.state != NODE_JOINING);
 }
 

@@ -203,6 +203,22 @@ static void handover_that_a_crash_broke_off_is_done_by_plan(void **state)
 	assert_int_equal(fixture_served(f, 1), 12);
 }
 
+static void routes_of_a_leaver_stay_when_a_freeze_outlives_a_crash(void **state)
+{
+	struct fixture *f = *state;
+	struct cluster_saved saved;
+
+	f->agent[0].answer_after = NEVER_ANSWERS;
+	fixture_join(f, 1);
+	fixture_goodbye(f, 0);
+	fixture_order(f, EVENT_FREEZE, 0);
+	assert_int_equal(fixture_served(f, 0), 24);
+	assert_int_equal(cluster_save(f->cl, &saved), 0);
+	fixture_recover(f, &saved);
+	cluster_saved_fini(&saved);
+	assert_int_equal(fixture_served(f, 0), 24);
+}
+
 static struct cluster_saved_node sound_nodes[3];
 
 /* Two slots and a reserve, as they should be. */
@@ -341,6 +357,7 @@ int main(void)
 		restart(kernel_newer_than_the_store_is_what_goes_on),
 		restart(without_a_store_the_kernel_tells_who_serves),
 		restart(handover_that_a_crash_broke_off_is_done_by_plan),
+		restart(routes_of_a_leaver_stay_when_a_freeze_outlives_a_crash),
 		cmocka_unit_test(
 			state_that_contradicts_itself_is_refused_whole),
 	};
