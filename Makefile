@@ -40,6 +40,7 @@ LDFLAGS := -pthread $(filter -fsanitize% --coverage,$(FLAGS_$(MODE))) $(EXTRA_LD
 # The layers, lowest first. An archive is linked only by what stands above it.
 LAYERS := base conf wire table control packet io plane
 LIBS_conf  := -lconfig
+LIBS_agent := -lgnutls -ljansson -lmnl -lev -lcap-ng -lcurl
 LIBS_io    := -lgnutls -lsqlite3 -ljansson -lnetfilter_queue -lnftables -lnftnl -lmnl -lev -lcap-ng
 
 # Conntrack's sequence numbers are read by a BPF program; without clang and
@@ -74,7 +75,7 @@ $(O)/halod: $(O)/obj/halod/main.o $(HALOD_OBJS) $(call ar,$(ALL))
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_io) $(LIBS_conf)
 $(O)/halo-agent: $(O)/obj/nodeagent/main.o $(AGENT_OBJS) $(call ar,io wire base)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lgnutls -ljansson -lmnl -lev -lcap-ng
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_agent)
 $(O)/haloctl: $(O)/obj/tools/haloctl/main.o $(CTL_OBJS) $(call ar,io control table packet wire conf base)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_io) -lsmartcols $(LIBS_conf)
@@ -114,7 +115,7 @@ test_link = $(or $(LINK_$(notdir $(1))),$(LINK_default))
 $(TESTS) $(BENCHES): $(O)/%: $(O)/obj/%.o $$(TEST_LIB) $$(call test_link,%)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(LIBS_io) $(LIBS_conf)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(LIBS_io) $(LIBS_conf) -Wl,--as-needed -lcurl
 $(HELPERS): $(O)/%: $(O)/obj/%.o $$(call test_link,%)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
@@ -122,7 +123,7 @@ $(HELPERS): $(O)/%: $(O)/obj/%.o $$(call test_link,%)
 $(FUZZERS): $(O)/%: $(O)/obj/%.o $$(call test_link,%)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS_io) $(LIBS_conf)
+	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS_io) $(LIBS_conf) -Wl,--as-needed -lcurl
 
 tests: all $(TESTS) $(HELPERS)
 benches: all $(BENCHES) $(HELPERS)

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "base/units.h"
+#include "http_check.h"
 
 #define TEXT_MAX	   512
 #define STREAK_MAX	   1000
@@ -63,9 +64,19 @@ static int parse_where(const char *text, struct endpoint *out)
 	return 0;
 }
 
+static int take_text(struct check *c, const char *text)
+{
+	c->fall = 3;
+	if (!*text || strlen(text) >= sizeof(c->text))
+		return -EINVAL;
+	strcpy(c->text, text);
+	return 0;
+}
+
 static int parse_target(struct check *c, const char *text, const char **allowed)
 {
-	*allowed = "listen:PORT, tcp:[ADDRESS:]PORT or exec:COMMAND";
+	*allowed = "listen:PORT, tcp:[ADDRESS:]PORT, http://HOST:PORT/PATH or "
+		   "exec:COMMAND";
 	if (!strncmp(text, "listen:", 7)) {
 		c->kind = CHECK_LISTEN;
 		c->fall = 1;
@@ -79,23 +90,24 @@ static int parse_target(struct check *c, const char *text, const char **allowed)
 	}
 	if (!strncmp(text, "exec:", 5)) {
 		c->kind = CHECK_EXEC;
-		c->fall = 3;
-		if (!text[5] || strlen(text + 5) >= sizeof(c->command))
-			return -EINVAL;
-		strcpy(c->command, text + 5);
-		return 0;
+		return take_text(c, text + 5);
+	}
+	if (!http_check_url(text)) {
+		c->kind = CHECK_HTTP;
+		return take_text(c, text);
 	}
 	return -EINVAL;
 }
 
-/* Where the options begin, cut off; a command may have commas of its own. */
+/* Where the options begin, cut off; commands and URLs may have commas
+ * of their own. */
 static char *cut_options(char *text)
 {
 	static const char *const names[] = { ",interval=", ",timeout=",
-					     ",rise=", ",fall=" };
+					     ",rise=", ",fall=", ",status=" };
 	char *first = NULL;
 
-	if (strncmp(text, "exec:", 5)) {
+	if (strncmp(text, "exec:", 5) && strncmp(text, "http:", 5)) {
 		first = strchr(text, ',');
 	} else {
 		for (unsigned i = 0; i < ARRAY_SIZE(names); i++) {
@@ -114,7 +126,10 @@ static int parse_option(struct check *c, char *text, const char **allowed)
 {
 	char *value = strchr(text, '=');
 
-	*allowed = "the options interval=, timeout=, rise= and fall=";
+	*allowed = c->kind == CHECK_HTTP
+			   ? "the options interval=, timeout=, rise=, fall= "
+			     "and status="
+			   : "the options interval=, timeout=, rise= and fall=";
 	if (!value)
 		return -EINVAL;
 	*value++ = 0;
@@ -127,6 +142,10 @@ static int parse_option(struct check *c, char *text, const char **allowed)
 		*allowed = "1 to 1000";
 		return parse_number(value, 1, STREAK_MAX,
 				    *text == 'r' ? &c->rise : &c->fall);
+	}
+	if (!strcmp(text, "status") && c->kind == CHECK_HTTP) {
+		*allowed = "a status of 200 to 599";
+		return parse_number(value, 200, 599, &c->status);
 	}
 	return -EINVAL;
 }

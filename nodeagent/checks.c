@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "exec_check.h"
+#include "http_check.h"
 #include "io/clock.h"
 #include "io/probe.h"
 #include "listening.h"
@@ -19,7 +20,8 @@ struct runner {
 	struct checks *owner;
 	struct check check;
 	struct clock_timer timer;
-	struct exec_check *exec; /* of its kind */
+	struct exec_check *exec; /* of its kind, … */
+	struct http_check *http; /* … or this */
 };
 
 struct checks {
@@ -46,11 +48,11 @@ static enum node_health add_up(const struct checks *c)
 	return sum;
 }
 
-/* The port, or the command. */
+/* The port, the URL or the command. */
 static const char *name_of(const struct runner *r, char out[16])
 {
-	if (r->check.kind == CHECK_EXEC)
-		return r->check.command;
+	if (*r->check.text)
+		return r->check.text;
 	snprintf(out, 16, "%u", r->check.at.port);
 	return out;
 }
@@ -107,6 +109,42 @@ static void on_executed(void *arg, bool ok, const char *why)
 	take_result(arg, ok, why);
 }
 
+static void run_http(struct runner *r)
+{
+	int ret = http_check_start(r->http, r->check.timeout_ns);
+
+	if (ret)
+		say_not_run(r, ret);
+}
+
+static void on_answered(void *arg, int ok, const char *why)
+{
+	if (ok < 0)
+		say_not_run(arg, ok);
+	else
+		take_result(arg, ok, why);
+}
+
+static void run(struct runner *r)
+{
+	switch (r->check.kind) {
+	case CHECK_LISTEN:
+		run_listen(r);
+		break;
+	case CHECK_TCP:
+		probes_start(r->owner->probes,
+			     (uint32_t)(r - r->owner->runners), &r->check.at,
+			     r->check.timeout_ns);
+		break;
+	case CHECK_HTTP:
+		run_http(r);
+		break;
+	case CHECK_EXEC:
+		run_exec(r);
+		break;
+	}
+}
+
 static void on_timer(void *arg)
 {
 	struct runner *r = arg;
@@ -114,14 +152,7 @@ static void on_timer(void *arg)
 		r->check.interval_ns ? r->check.interval_ns : r->owner->pace_ns;
 
 	clock_timer_set(&r->timer, clock_monotonic_ns() + interval);
-	if (r->check.kind == CHECK_LISTEN)
-		run_listen(r);
-	else if (r->check.kind == CHECK_EXEC)
-		run_exec(r);
-	else
-		probes_start(r->owner->probes,
-			     (uint32_t)(r - r->owner->runners), &r->check.at,
-			     r->check.timeout_ns);
+	run(r);
 }
 
 static void on_probed(void *arg, uint32_t tag, bool ok)
@@ -129,6 +160,24 @@ static void on_probed(void *arg, uint32_t tag, bool ok)
 	struct checks *c = arg;
 
 	take_result(&c->runners[tag], ok, "");
+}
+
+static int open_runner(struct runner *r, struct ev_loop *loop)
+{
+	const char *text = r->check.text;
+	int ret = 0;
+
+	if (r->check.kind == CHECK_EXEC) {
+		r->exec = exec_check_new(loop, text, on_executed, r);
+		ret = r->exec ? 0 : -ENOMEM;
+	} else if (r->check.kind == CHECK_HTTP) {
+		ret = http_check_new(&r->http, loop, text, r->check.status,
+				     on_answered, r);
+	}
+	if (ret == -ENXIO)
+		log_error("check of an unknown host",
+			  "check=\"%s\" try=\"an address\"", text);
+	return ret;
 }
 
 static int add_runner(struct checks *c, struct ev_loop *loop,
@@ -142,14 +191,10 @@ static int add_runner(struct checks *c, struct ev_loop *loop,
 	r->owner = c;
 	r->check = *check;
 	c->count++; /* it is to be undone */
-	if (check->kind == CHECK_EXEC) {
-		r->exec =
-			exec_check_new(loop, r->check.command, on_executed, r);
-		if (!r->exec)
-			return -ENOMEM;
-	}
-	clock_timer_set(&r->timer, clock_monotonic_ns());
-	return 0;
+	ret = open_runner(r, loop);
+	if (!ret)
+		clock_timer_set(&r->timer, clock_monotonic_ns());
+	return ret;
 }
 
 int checks_new(struct checks **out, struct ev_loop *loop,
@@ -194,6 +239,7 @@ void checks_free(struct checks *c)
 	for (unsigned i = 0; i < c->count; i++) {
 		clock_timer_fini(&c->runners[i].timer);
 		exec_check_free(c->runners[i].exec);
+		http_check_free(c->runners[i].http);
 	}
 	probes_free(c->probes);
 	sockdiag_close(c->sockdiag);

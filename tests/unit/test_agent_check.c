@@ -67,10 +67,23 @@ static void a_command_may_have_commas_and_options(void **state)
 				"timeout=3s");
 
 	assert_int_equal(c.kind, CHECK_EXEC);
-	assert_string_equal(c.command, "test -e /a,b && echo x=1,y");
+	assert_string_equal(c.text, "test -e /a,b && echo x=1,y");
 	assert_int_equal(c.fall, 2);
 	assert_int_equal(c.timeout_ns, 3 * NS_PER_S);
 	assert_int_equal(parsed("exec:true").fall, 3);
+}
+
+static void a_page_may_have_commas_and_a_wanted_status(void **state)
+{
+	struct check c = parsed("http://127.0.0.1:80/a,b?c=1,d,status=204,"
+				"timeout=3s");
+
+	assert_int_equal(c.kind, CHECK_HTTP);
+	assert_string_equal(c.text, "http://127.0.0.1:80/a,b?c=1,d");
+	assert_int_equal(c.status, 204);
+	assert_int_equal(c.fall, 3);
+	assert_int_equal(c.timeout_ns, 3 * NS_PER_S);
+	assert_int_equal(parsed("http://[::1]").status, 0);
 }
 
 static void what_is_wrong_in_a_check_is_named(void **state)
@@ -86,7 +99,13 @@ static void what_is_wrong_in_a_check_is_named(void **state)
 		{ "listen:127.0.0.1:80", "listen:PORT, tcp" },
 		{ "exec:", "exec:COMMAND" },
 		{ "exec:true,fall=0", "1 to 1000" },
-		{ "http://x", "listen:PORT, tcp" },
+		{ "https://x", "listen:PORT, tcp" },
+		{ "http://", "http://HOST" },
+		{ "http://x:70000/", "http://HOST" },
+		{ "http://x y/", "http://HOST" },
+		{ "http://x/,status=100", "200 to 599" },
+		{ "http://x/,status=ok", "200 to 599" },
+		{ "listen:80,status=200", "the options" },
 		{ "tcp:host:80", "listen:PORT, tcp" },
 		{ "listen:80,", "the options" },
 		{ "listen:80,every=1s", "the options" },
@@ -261,6 +280,7 @@ int main(void)
 		cmocka_unit_test(a_listen_check_has_its_defaults),
 		cmocka_unit_test(a_tcp_check_takes_an_address_and_options),
 		cmocka_unit_test(a_command_may_have_commas_and_options),
+		cmocka_unit_test(a_page_may_have_commas_and_a_wanted_status),
 		cmocka_unit_test(what_is_wrong_in_a_check_is_named),
 		cmocka_unit_test(the_first_result_is_believed),
 		cmocka_unit_test(it_falls_and_rises_after_so_many_results),

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The checks of a node, run for real, and what they add up to. */
+#include <errno.h>
 #include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -146,6 +147,35 @@ static void a_refused_connection_brings_it_down_after_so_many(void **state)
 	assert_int_equal(w->told, 2);
 }
 
+/* The listener of the test takes the question, and never answers. */
+static void a_page_that_does_not_come_brings_it_down(void **state)
+{
+	const char *texts[1];
+	char page[96];
+	struct world *w = *state;
+
+	snprintf(page, sizeof(page),
+		 "http://127.0.0.1:%u/health,interval=5ms,timeout=30ms",
+		 w->port);
+	texts[0] = page;
+	begin(w, texts, 1);
+	wait_for(w, HEALTH_DOWN);
+}
+
+static void a_page_of_an_unknown_host_does_not_start(void **state)
+{
+	struct check check;
+	struct world *w = *state;
+	char err[200];
+
+	assert_int_equal(check_parse(&check, "http://no-host.invalid/", err,
+				     sizeof(err)),
+			 0);
+	assert_int_equal(
+		checks_new(&w->checks, EV_DEFAULT, &check, 1, on_health, w),
+		-ENXIO);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -154,6 +184,8 @@ int main(void)
 		T(the_node_is_up_when_all_are_and_down_when_one_is),
 		T(a_closed_listener_is_seen),
 		T(a_refused_connection_brings_it_down_after_so_many),
+		T(a_page_that_does_not_come_brings_it_down),
+		T(a_page_of_an_unknown_host_does_not_start),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
