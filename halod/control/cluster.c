@@ -39,7 +39,7 @@ struct cluster *cluster_new(const struct cluster_conf *conf, uint64_t now_ns)
 	list_init(&cl->silent);
 	list_init(&cl->joiners);
 	list_init(&cl->handovers);
-	cl->settle_ns = cl->timers_ns = cl->thaw_ns = TIME_NEVER;
+	cl->settle_ns = cl->timers_ns = cl->thaw_ns = cl->ready_ns = TIME_NEVER;
 	if (allocate(cl)) {
 		cluster_free(cl);
 		return NULL;
@@ -168,6 +168,10 @@ int cluster_step(struct cluster *cl, const struct event *ev, uint64_t now_ns,
 		if (err || answer_beat(cl, ev))
 			return err;
 	}
+	if (ev->type == EVENT_MOVED_OK && handover_moved_plainly(cl, ev))
+		return 0;
+	if (ev->type == EVENT_ASSIGNED_OK && handover_assigned_plainly(cl, ev))
+		return 0;
 	if (ev->type == EVENT_LOAD)
 		return load_run(cl, ev);
 	err = cluster_prepare(cl, now_ns, fx);

@@ -170,6 +170,8 @@ struct cluster {
 	uint32_t *heir;	       /* by seat, within a run */
 	unsigned seats;
 	uint64_t run;
+	uint64_t run_ns;   /* when it was */
+	uint64_t ready_ns; /* the next, for those that are ready */
 	uint32_t next_handover;
 
 	node_id batch_active[NODES_MAX], batch_reserve[NODES_MAX],
@@ -272,6 +274,9 @@ int handover_prepare(struct cluster *cl);
 void handover_run(struct cluster *cl);
 int handover_moved_ok(struct cluster *cl, const struct event *ev);
 int handover_assigned_ok(struct cluster *cl, const struct event *ev);
+/* Taken without a whole step, when nothing but the books changes: true. */
+bool handover_moved_plainly(struct cluster *cl, const struct event *ev);
+bool handover_assigned_plainly(struct cluster *cl, const struct event *ev);
 uint64_t handover_deadline(const struct cluster *cl);
 uint32_t handover_served(const struct cluster *cl, unsigned route);
 void handover_tell(struct cluster *cl, struct member *m);

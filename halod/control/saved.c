@@ -28,8 +28,7 @@ static enum node_state lasting_state(const struct member *m)
 	return state == NODE_DRAINING ? NODE_DRAINED : state;
 }
 
-static void save_node(const struct cluster *cl, const struct member *m,
-		      struct cluster_saved_node *out)
+static void save_node(const struct member *m, struct cluster_saved_node *out)
 {
 	memset(out, 0, sizeof(*out));
 	memcpy(out->name, m->node.name, sizeof(out->name));
@@ -40,9 +39,23 @@ static void save_node(const struct cluster *cl, const struct member *m,
 	out->wish = m->node.wish;
 	out->slot = m->node.slot;
 	out->failures = m->node.failures;
+}
+
+/* By id, since thousands may wait in the queue. */
+static void save_nodes(const struct cluster *cl, struct cluster_saved *s)
+{
+	uint16_t reserve_at[NODES_MAX + 1] = { 0 };
+
 	for (unsigned i = 0; i < placement_reserves(cl->place); i++)
-		if (placement_reserve(cl->place, i) == m->node.id)
-			out->reserve_at = (uint16_t)(i + 1);
+		reserve_at[placement_reserve(cl->place, i)] = (uint16_t)(i + 1);
+	for (unsigned i = 0; i < cl->n_members; i++) {
+		const struct member *m = cl->members[i];
+
+		if (!is_worth_saving(cl, m))
+			continue;
+		save_node(m, &s->nodes[s->n_nodes]);
+		s->nodes[s->n_nodes++].reserve_at = reserve_at[m->node.id];
+	}
 }
 
 int cluster_save(const struct cluster *cl, struct cluster_saved *out)
@@ -60,9 +73,7 @@ int cluster_save(const struct cluster *cl, struct cluster_saved *out)
 		cluster_saved_fini(&s);
 		return -ENOMEM;
 	}
-	for (unsigned i = 0; i < cl->n_members; i++)
-		if (is_worth_saving(cl, cl->members[i]))
-			save_node(cl, cl->members[i], &s.nodes[s.n_nodes++]);
+	save_nodes(cl, &s);
 	for (unsigned r = 1; r <= cl->conf.routes; r++)
 		if (cl->moving[r])
 			s.moving[s.n_moving++] = (uint16_t)r;

@@ -73,7 +73,7 @@ void timers_fire(struct cluster *cl)
 		cl->still_ns = 0;
 		cl->moves_due = true;
 	}
-	if (handover_deadline(cl) <= cl->now)
+	if (handover_deadline(cl) <= cl->now || cl->ready_ns <= cl->now)
 		cl->moves_due = true;
 	/* from the end: whoever is forgotten leaves the rest in place */
 	for (unsigned i = cl->n_members; i-- > 0;)
@@ -83,7 +83,7 @@ void timers_fire(struct cluster *cl)
 
 void timers_set(struct cluster *cl)
 {
-	uint64_t at = handover_deadline(cl);
+	uint64_t at = sooner(handover_deadline(cl), cl->ready_ns);
 
 	for (unsigned i = 0; i < cl->n_members; i++)
 		at = sooner(at, due(cl, cl->members[i]));

@@ -9,15 +9,24 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include <cmocka.h>
 
 #include "../lib/cluster_fixture/cluster_fixture.h"
+
+#define MOVING_MAX 16384
 
 struct crowd {
 	struct cluster *cl;
 	struct effects *fx;
 	uint64_t now;
-	unsigned errors; /* ERROR messages */
+	unsigned errors;  /* ERROR messages */
+	unsigned applies; /* tables */
+	unsigned n_moving;
+	struct {
+		uint64_t link;
+		uint32_t id;
+	} moving[MOVING_MAX]; /* MOVING messages */
 };
 
 static void crowd_init(struct crowd *c, unsigned routes, unsigned reserve)
@@ -25,7 +34,8 @@ static void crowd_init(struct crowd *c, unsigned routes, unsigned reserve)
 	struct cluster_conf conf = fixture_conf(routes, reserve);
 
 	conf.panic = 1; /* here they may all vanish */
-	*c = (struct crowd){ .now = NS_PER_S };
+	memset(c, 0, sizeof(*c));
+	c->now = NS_PER_S;
 	c->cl = cluster_new(&conf, c->now);
 	c->fx = effects_new();
 }
@@ -34,6 +44,14 @@ static void crowd_fini(struct crowd *c)
 {
 	cluster_free(c->cl);
 	effects_free(c->fx);
+}
+
+static void note_moving(struct crowd *c, const struct effect *e)
+{
+	if (e->message.type != MESSAGE_MOVING || c->n_moving == MOVING_MAX)
+		return;
+	c->moving[c->n_moving].link = e->link;
+	c->moving[c->n_moving++].id = e->message.moving.id;
 }
 
 static void step(struct crowd *c, const struct event *ev)
@@ -45,6 +63,9 @@ static void step(struct crowd *c, const struct event *ev)
 
 		c->errors += e->type == EFFECT_SEND &&
 			     e->message.type == MESSAGE_ERROR;
+		c->applies += e->type == EFFECT_APPLY;
+		if (e->type == EFFECT_SEND)
+			note_moving(c, e);
 	}
 }
 
@@ -120,6 +141,38 @@ static void two_thousand_nodes_come_and_half_of_them_die(void **state)
 	crowd_fini(&c);
 }
 
+/* A run looks at all routes: one for each answer would keep beats waiting. */
+static void answers_to_moving_are_carried_out_together(void **state)
+{
+	static struct crowd c;
+	const struct event tick = { .type = EVENT_TICK };
+	unsigned before;
+
+	crowd_init(&c, ROUTES_MAX, 0);
+	for (unsigned i = 1; i <= 128; i++)
+		hello(&c, i);
+	pass(&c, 1 * NS_PER_S, 1, 128);
+	for (unsigned i = 129; i <= 192; i++)
+		hello(&c, i);
+	while (!c.n_moving)
+		pass(&c, 200 * MS, 1, 192);
+	assert_in_range(c.n_moving, 1000, MOVING_MAX);
+	before = c.applies;
+	for (unsigned i = 0; i < c.n_moving; i++) {
+		struct event ok = { .type = EVENT_MOVED_OK,
+				    .link = c.moving[i].link,
+				    .id = c.moving[i].id };
+
+		step(&c, &ok);
+	}
+	c.now += 10 * MS;
+	assert_in_range(cluster_deadline(c.cl), 0, c.now);
+	step(&c, &tick);
+	assert_in_range(c.applies - before, 1, 2);
+	check_all_served(&c, ROUTES_MAX);
+	crowd_fini(&c);
+}
+
 static void joins_deaths_and_drains_overlap_at_scale(void **state)
 {
 	struct crowd c;
@@ -179,6 +232,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(two_thousand_nodes_come_and_half_of_them_die),
+		cmocka_unit_test(answers_to_moving_are_carried_out_together),
 		cmocka_unit_test(joins_deaths_and_drains_overlap_at_scale),
 		cmocka_unit_test(more_nodes_than_routes_wait_in_reserve),
 		cmocka_unit_test(
