@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "drains.h"
 
+#include "base/units.h"
 #include "flow_count.h"
 #include "io/clock.h"
 
 #define EVERY_S 1.
 /* Counting takes the main thread: at most one part of its time in so many. */
-#define SHARE 100
+#define SHARE	     100
+#define AT_LATEST_NS (5 * NS_PER_S) /* should a look have been held up */
 
 static bool serves(const struct cluster *cl, const struct node *n)
 {
@@ -55,7 +57,8 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int revents)
 		return;
 	tag = find_ended(d);
 	took = clock_monotonic_ns() - began;
-	d->next_ns = began + SHARE * took;
+	took = SHARE * took < AT_LATEST_NS ? SHARE * took : AT_LATEST_NS;
+	d->next_ns = began + took;
 	if (tag)
 		d->fn(d->arg, tag);
 }
