@@ -50,6 +50,7 @@ check "with the table of the end" spread a=12 b=12
 table=$LAB_DIR/table.json was=$(owners)
 lab_ctl table dump >"$table"
 version=$(jq .version "$table")
+lab_ctl shutdown --flush # no table is left in the kernel either
 lab_kill halod
 lab_kill agent-a
 lab_kill agent-b
