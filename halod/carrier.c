@@ -37,12 +37,18 @@ static void on_drift(struct carrier *c, const struct plane_event *e)
 	c->drifted(c->arg, e->ok, (e->took_ns + NS_PER_MS - 1) / NS_PER_MS);
 }
 
+static void on_stuck(struct carrier *c, const struct plane_event *e)
+{
+	c->stuck(c->arg);
+}
+
 static void (*const event_handlers[])(struct carrier *,
 				      const struct plane_event *) = {
 	[PLANE_FLOWS_ENDED] = on_flows_ended,
 	[PLANE_REFUSED] = on_refused,
 	[PLANE_LOST] = on_lost,
 	[PLANE_DRIFT] = on_drift,
+	[PLANE_STUCK] = on_stuck,
 };
 
 static void on_readable(struct ev_loop *loop, ev_io *io, int revents)

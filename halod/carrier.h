@@ -21,6 +21,8 @@ struct carrier {
 	void (*refused)(void *arg, uint32_t tag);
 	/* another changed the rules; ok: they are as they were, ms later */
 	void (*drifted)(void *arg, bool ok, uint64_t ms);
+	/* it takes no orders any more: end the process */
+	void (*stuck)(void *arg);
 	void *arg;
 	uint64_t drifts; /* times that others changed the rules */
 	struct ev_loop *loop;

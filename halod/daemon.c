@@ -59,6 +59,7 @@ struct daemon {
 	ev_signal sigterm, sigint, sighup;
 	ev_timer shutdown_timer;
 	bool flush;
+	int failed;		/* what it ended by; 0: it was told to */
 	struct event *deferred; /* that came up while stepping */
 	unsigned n_deferred, deferred_room;
 	struct requests_context requests;
@@ -402,6 +403,20 @@ static void on_terminate(struct ev_loop *loop, ev_signal *w, int revents)
 	ev_break(loop, EVBREAK_ALL);
 }
 
+/* To go on would be to serve by two tables. Whoever starts us anew gets a plane
+ * that obeys; rules and flows stay meanwhile. */
+static void on_stuck(void *arg)
+{
+	struct daemon *d = arg;
+
+	log_error("ending",
+		  "why=\"plane %s does not answer\" rules=stay "
+		  "try=\"start halod again\"",
+		  d->carrier.ops->name);
+	d->failed = -ETIMEDOUT;
+	ev_break(d->loop, EVBREAK_ALL);
+}
+
 static void on_shutdown_timer(struct ev_loop *loop, ev_timer *w, int revents)
 {
 	ev_break(loop, EVBREAK_ALL);
@@ -671,6 +686,7 @@ int daemon_open(struct daemon **out, const struct conf *conf, const char *path,
 	d->conf = *conf;
 	d->carrier.refused = on_refused;
 	d->carrier.drifted = on_drifted;
+	d->carrier.stuck = on_stuck;
 	d->carrier.arg = d;
 	d->peer_notes.per_second = PEER_NOTES_PER_S;
 	snprintf(d->path, sizeof(d->path), "%s", path);
@@ -692,9 +708,10 @@ int daemon_open(struct daemon **out, const struct conf *conf, const char *path,
 	return 0;
 }
 
-void daemon_run(struct daemon *d)
+int daemon_run(struct daemon *d)
 {
 	ev_run(d->loop, 0);
+	return d->failed;
 }
 
 static void stop_watching(struct daemon *d)

@@ -15,8 +15,9 @@ struct daemon;
  * -errno with a line for the operator in err. path: for SIGHUP. */
 int daemon_open(struct daemon **out, const struct conf *conf, const char *path,
 		char *err, unsigned err_size);
-/* Until SIGTERM, SIGINT or `haloctl shutdown`. */
-void daemon_run(struct daemon *d);
+/* Until SIGTERM, SIGINT or `haloctl shutdown`; -ETIMEDOUT: until the plane did
+ * not answer. */
+int daemon_run(struct daemon *d);
 /* Leaves the plane's rules in place unless a shutdown asked to flush them. */
 void daemon_close(struct daemon *d);
 

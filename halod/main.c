@@ -133,6 +133,7 @@ static int run(const struct conf *conf, const char *path)
 {
 	char err[256] = "";
 	struct daemon *d;
+	int failed;
 
 	signal(SIGPIPE, SIG_IGN);
 	raise_descriptor_limit();
@@ -140,9 +141,9 @@ static int run(const struct conf *conf, const char *path)
 		fprintf(stderr, "halod: %s\n", err);
 		return EXIT_FAILURE;
 	}
-	daemon_run(d);
+	failed = daemon_run(d);
 	daemon_close(d);
-	return EXIT_SUCCESS;
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 int main(int argc, char **argv)

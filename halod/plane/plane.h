@@ -39,6 +39,8 @@ enum plane_event_type {
 	PLANE_LOST,	   /* count packets lost before a worker (ENOBUFS) */
 	PLANE_DRIFT,	   /* rules were not as written since took_ns ago;
 			    * repaired when ok */
+	PLANE_STUCK,	   /* a thread of it does not answer: it carries on
+			    * as it can, but takes no orders; told once */
 };
 
 struct plane_event {
@@ -76,7 +78,8 @@ struct plane_ops {
 	 * -ENOENT where the plane keeps nothing there. */
 	int (*adopt)(struct plane *p, struct table **found);
 	/* One atomic step, or nothing and -errno. On return every worker
-	 * answers by diff->to. Blocks until then (well under 1 ms). */
+	 * answers by diff->to. Blocks until then (well under 1 ms). This and
+	 * what follows: -ETIMEDOUT after 5 s once PLANE_STUCK is to be told. */
 	int (*apply)(struct plane *p, const struct table_diff *diff);
 	/* New connections to the routes wait, or wait no longer. On return it
 	 * is in force on every worker. */
@@ -98,14 +101,15 @@ struct plane_ops {
 		     struct flow_view *out, unsigned max);
 	int (*stats)(struct plane *p, struct plane_stats *out);
 	/* Its threads do their work: asked now and then, at least 500 ms apart,
-	 * for a watchdog. May not return if one is stuck. */
+	 * for a watchdog. */
 	bool (*is_alive)(struct plane *p);
 	/* Readable when events wait; -1: never any. */
 	int (*event_fd)(struct plane *p);
 	/* The next event: 0, or -EAGAIN. Never blocks. */
 	int (*next_event)(struct plane *p, struct plane_event *out);
 	/* flush: remove rules and flows; else leave what the kernel can carry
-	 * on without us. */
+	 * on without us. Of a stuck plane what its threads use stays until the
+	 * process ends. */
 	void (*close)(struct plane *p, bool flush);
 };
 

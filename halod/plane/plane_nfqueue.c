@@ -32,7 +32,8 @@ struct plane {
 	uint64_t written;	  /* what the kernel has, as we left it */
 	struct nft_foreign watch; /* of our changes as well */
 	bool meddled;		  /* by others; to be repaired */
-	int event_fd;		  /* of events and watch */
+	bool stuck_told;
+	int event_fd; /* of events and watch */
 	struct known_nodes nodes;
 	struct event_queue events;
 	struct ends ends;
@@ -57,10 +58,17 @@ static int refuse(int err, uint16_t queue, char *text, unsigned size)
 	return err;
 }
 
-static void free_workers(struct plane *p)
+/* -ETIMEDOUT: at least one is stuck, and stays, with what it borrowed. */
+static int free_workers(struct plane *p)
 {
-	while (p->n_workers)
-		worker_free(p->workers[--p->n_workers]);
+	int err = 0;
+
+	while (p->n_workers) {
+		int ret = worker_free(p->workers[--p->n_workers]);
+
+		err = err ? err : ret;
+	}
+	return err;
 }
 
 static int start_workers(struct plane *p, const struct plane_conf *conf,
@@ -79,10 +87,8 @@ static int start_workers(struct plane *p, const struct plane_conf *conf,
 
 		w.queue = (uint16_t)(conf->queue + i);
 		err = worker_new(&p->workers[i], &w, &p->events);
-		if (err) {
-			free_workers(p);
+		if (err)
 			return refuse(err, w.queue, text, size);
-		}
 		p->n_workers++;
 	}
 	return 0;
@@ -210,7 +216,7 @@ static int nfqueue_open(struct plane **out, const struct plane_conf *conf,
 	}
 	ret = start_workers(p, conf, err, err_size);
 	if (ret)
-		goto err_events;
+		goto err_workers;
 	ret = rules_probe(&p->rules.how, err, err_size);
 	if (!ret)
 		ret = write_first_rules(p, err, err_size);
@@ -220,8 +226,8 @@ static int nfqueue_open(struct plane **out, const struct plane_conf *conf,
 	return 0;
 
 err_workers:
-	free_workers(p);
-err_events:
+	if (free_workers(p))
+		return ret;
 	close_events(p);
 err_free:
 	free(p);
@@ -233,22 +239,31 @@ static int nfqueue_adopt(struct plane *p, struct table **found)
 	return -ENOENT; /* the kernel keeps rules, not routes */
 }
 
-/* All at once; returns when the last one has done it. */
-static void on_all_workers(struct plane *p, worker_fn fn, void *arg)
+/* All at once; returns when the last one has done it, or -ETIMEDOUT. */
+static int on_all_workers(struct plane *p, worker_fn fn, void *arg)
 {
+	int err = 0;
+
 	for (unsigned i = 0; i < p->n_workers; i++)
 		worker_post(p->workers[i], fn, arg);
-	for (unsigned i = 0; i < p->n_workers; i++)
-		worker_wait(p->workers[i]);
+	for (unsigned i = 0; i < p->n_workers; i++) {
+		int ret = worker_wait(p->workers[i]);
+
+		err = err ? err : ret;
+	}
+	return err;
 }
 
 /* One after the other, for what shares arg. */
-static void on_each_worker(struct plane *p, worker_fn fn, void *arg)
+static int on_each_worker(struct plane *p, worker_fn fn, void *arg)
 {
-	for (unsigned i = 0; i < p->n_workers; i++) {
+	int err = 0;
+
+	for (unsigned i = 0; !err && i < p->n_workers; i++) {
 		worker_post(p->workers[i], fn, arg);
-		worker_wait(p->workers[i]);
+		err = worker_wait(p->workers[i]);
 	}
+	return err;
 }
 
 struct table_request {
@@ -285,9 +300,7 @@ static int nfqueue_apply(struct plane *p, const struct table_diff *diff)
 
 	if (diff->n_seats || !p->nodes.written)
 		err = update_nodes(p, diff->to);
-	if (!err)
-		on_all_workers(p, set_table, &r);
-	return err;
+	return err ? err : on_all_workers(p, set_table, &r);
 }
 
 static void set_doors(struct worker *w, uint64_t now_ns, void *arg)
@@ -314,8 +327,10 @@ static int nfqueue_set_doors(struct plane *p, const struct engine_conf *conf,
 	if (ret)
 		return ret;
 	p->engine = to;
-	on_all_workers(p, set_doors, &p->engine);
-	return 0;
+	ret = on_all_workers(p, set_doors, &p->engine);
+	if (ret)
+		snprintf(err, err_size, "a worker does not answer");
+	return ret;
 }
 
 static void hold(struct worker *w, uint64_t now_ns, void *arg)
@@ -331,8 +346,7 @@ static void release(struct worker *w, uint64_t now_ns, void *arg)
 static int nfqueue_hold(struct plane *p, const struct route_set *routes,
 			bool on)
 {
-	on_all_workers(p, on ? hold : release, (void *)routes);
-	return 0;
+	return on_all_workers(p, on ? hold : release, (void *)routes);
 }
 
 struct end_request {
@@ -354,9 +368,7 @@ static int nfqueue_end_flows(struct plane *p, uint32_t tag,
 	struct end_request r = { tag, routes, forced };
 	int err = ends_ask(&p->ends, tag);
 
-	if (!err)
-		on_all_workers(p, end_flows, &r);
-	return err;
+	return err ? err : on_all_workers(p, end_flows, &r);
 }
 
 struct flows_request {
@@ -378,8 +390,9 @@ static int nfqueue_flows(struct plane *p, const struct flow_query *q,
 {
 	struct flows_request r = { .query = q, .out = out, .max = max };
 
-	on_each_worker(p, collect_flows, &r);
-	return (int)r.count;
+	int err = on_each_worker(p, collect_flows, &r);
+
+	return err ? err : (int)r.count;
 }
 
 static void add_engine_stats(struct engine_stats *sum,
@@ -422,7 +435,10 @@ static int nfqueue_stats(struct plane *p, struct plane_stats *out)
 {
 	struct plane_stats sum = { .workers = p->n_workers };
 
-	on_each_worker(p, collect_stats, &sum);
+	int err = on_each_worker(p, collect_stats, &sum);
+
+	if (err)
+		return err;
 	collect_losses(p, &sum);
 	snprintf(sum.detail, sizeof(sum.detail), "%s",
 		 p->rules.how == RULES_NFT_QUEUE
@@ -438,8 +454,7 @@ static void answer(struct worker *w, uint64_t now_ns, void *arg)
 
 static bool nfqueue_is_alive(struct plane *p)
 {
-	on_all_workers(p, answer, NULL);
-	return true;
+	return !on_all_workers(p, answer, NULL);
 }
 
 static int nfqueue_event_fd(struct plane *p)
@@ -480,11 +495,20 @@ static bool next_drift(struct plane *p, struct plane_event *out)
 	return true;
 }
 
+static bool next_stuck(struct plane *p, struct plane_event *out)
+{
+	for (unsigned i = 0; !p->stuck_told && i < p->n_workers; i++)
+		p->stuck_told = worker_is_stuck(p->workers[i]);
+	*out = (struct plane_event){ .type = PLANE_STUCK };
+	return p->stuck_told;
+}
+
 static int nfqueue_next_event(struct plane *p, struct plane_event *out)
 {
 	/* first quiet, then look: what comes in between rings again */
 	event_queue_quiet(&p->events);
-	if (!event_queue_pop(&p->events, out) && !next_end(p, out) &&
+	if ((p->stuck_told || !next_stuck(p, out)) &&
+	    !event_queue_pop(&p->events, out) && !next_end(p, out) &&
 	    !next_drift(p, out))
 		return -EAGAIN;
 	event_queue_wake(&p->events);
@@ -500,7 +524,8 @@ static void nfqueue_close(struct plane *p, bool flush)
 			  "error=\"%s\" remedy=\"nft delete table "
 			  "inet " RULES_TABLE "\"",
 			  err);
-	free_workers(p);
+	if (free_workers(p))
+		return;
 	close_events(p);
 	known_nodes_fini(&p->nodes);
 	ends_fini(&p->ends);

@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -30,7 +31,7 @@
 /* More than is ever held: what is held is settled by its bytes. */
 #define COPY_LEN      2048
 #define TAKES_MAX     8 /* batches before anything else is looked at */
-#define PATIENCE_S    1 /* with a worker before the log hears of it */
+#define PATIENCE_S    5 /* with a worker; it takes microseconds */
 #define FIFO_PRIORITY 5 /* below the thread that judges silence */
 
 struct worker {
@@ -53,9 +54,13 @@ struct worker {
 
 	_Atomic uint64_t ends_done, resets;
 
-	/* the call under way; fn is NULL when there is none */
+	bool stuck; /* the main thread alone */
+
+	/* the call under way, to be made until then; fn is NULL when there is
+	 * none */
 	pthread_mutex_t lock;
 	pthread_cond_t done;
+	struct timespec until;
 	worker_fn fn;
 	void *arg;
 };
@@ -237,12 +242,22 @@ static void enter_realtime(const struct worker *w)
 			 "queue=%u error=\"%s\"", w->queue, strerror(-err));
 }
 
+/* top -H and ps -L show it. */
+static void take_name(const struct worker *w)
+{
+	char name[16];
+
+	snprintf(name, sizeof(name), "queue-%u", w->queue);
+	pthread_setname_np(pthread_self(), name);
+}
+
 static void *work(void *arg)
 {
 	struct worker *w = arg;
 	struct pollfd fds[] = { { .fd = w->wake_fd, .events = POLLIN },
 				{ .events = POLLIN } };
 
+	take_name(w);
 	enter_realtime(w);
 	while (!w->stop) {
 		/* a negative descriptor is passed over */
@@ -341,10 +356,14 @@ static void stop(struct worker *w, uint64_t now_ns, void *arg)
 	w->stop = true;
 }
 
-void worker_free(struct worker *w)
+int worker_free(struct worker *w)
 {
+	int err;
+
 	worker_post(w, stop, NULL);
-	worker_wait(w);
+	err = worker_wait(w);
+	if (err)
+		return err;
 	pthread_join(w->thread, NULL);
 	nfq_free(w->nfq);
 	close(w->wake_fd);
@@ -354,10 +373,15 @@ void worker_free(struct worker *w)
 	pthread_cond_destroy(&w->done);
 	pthread_mutex_destroy(&w->lock);
 	free(w);
+	return 0;
 }
 
 void worker_post(struct worker *w, worker_fn fn, void *arg)
 {
+	if (w->stuck)
+		return;
+	clock_gettime(CLOCK_MONOTONIC, &w->until);
+	w->until.tv_sec += PATIENCE_S;
 	pthread_mutex_lock(&w->lock);
 	assert(!w->fn);
 	w->fn = fn;
@@ -366,25 +390,32 @@ void worker_post(struct worker *w, worker_fn fn, void *arg)
 	eventfd_write(w->wake_fd, 1);
 }
 
-/* Without an end: a worker that kept its former table while others have the
- * new one would be worse than a main thread that says why it hangs. */
-void worker_wait(struct worker *w)
+/* A call that has begun is waited for, under its lock, without an end: it works
+ * on what is the caller's. */
+int worker_wait(struct worker *w)
 {
-	struct timespec until;
-	unsigned waits = 0;
+	int err = w->stuck ? ETIMEDOUT : 0;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += PATIENCE_S;
+	if (err)
+		return -err;
 	pthread_mutex_lock(&w->lock);
-	while (w->fn)
-		if (pthread_cond_clockwait(&w->done, &w->lock, CLOCK_MONOTONIC,
-					   &until) == ETIMEDOUT) {
-			log_error("worker does not answer",
-				  "queue=%u waited_s=%u", w->queue,
-				  PATIENCE_S * ++waits);
-			until.tv_sec += PATIENCE_S;
-		}
+	while (w->fn && !err)
+		err = pthread_cond_clockwait(&w->done, &w->lock,
+					     CLOCK_MONOTONIC, &w->until);
+	w->stuck = w->fn;
+	w->fn = NULL;
 	pthread_mutex_unlock(&w->lock);
+	if (!w->stuck)
+		return 0;
+	log_error("worker does not answer", "queue=%u waited_s=%u", w->queue,
+		  PATIENCE_S);
+	event_queue_wake(w->events);
+	return -ETIMEDOUT;
+}
+
+bool worker_is_stuck(const struct worker *w)
+{
+	return w->stuck;
 }
 
 struct engine *worker_engine(struct worker *w)

@@ -31,14 +31,19 @@ struct worker_conf {
  * -EBUSY: the queue number is taken. */
 int worker_new(struct worker **out, const struct worker_conf *conf,
 	       struct event_queue *events);
-/* Ends the thread; packets that are still held are dropped. */
-void worker_free(struct worker *w);
+/* Ends the thread; packets that are still held are dropped. -ETIMEDOUT: it is
+ * stuck, so w stays, and what w borrowed must stay, too. */
+int worker_free(struct worker *w);
 
 /* Runs fn on the worker's thread, verdicts it caused included. One at a time:
- * each worker_post() is followed by a worker_wait(). */
+ * each worker_post() is followed by a worker_wait(), within five seconds of
+ * which the call has been made. Else it is withdrawn, now and from then on
+ * -ETIMEDOUT: the worker is stuck, with the table that it had; the events' fd
+ * gets readable. */
 typedef void (*worker_fn)(struct worker *w, uint64_t now_ns, void *arg);
 void worker_post(struct worker *w, worker_fn fn, void *arg);
-void worker_wait(struct worker *w);
+int worker_wait(struct worker *w);
+bool worker_is_stuck(const struct worker *w);
 
 /* To be called inside a worker_fn: */
 struct engine *worker_engine(struct worker *w);
