@@ -52,7 +52,7 @@ struct daemon {
 	uint64_t applied_version, applied_us; /* by the plane, in that step */
 	struct log_limit peer_notes;
 	struct agents *agents;
-	struct control_socket *control;
+	struct control_socket *control, *control_readonly; /* or NULL */
 	struct probes *probes;
 	struct clock_timer tick;
 	struct drains drains;
@@ -206,6 +206,8 @@ static void tell(struct daemon *d, const struct note *note)
 	json = requests_note(&d->requests, &event);
 	if (d->control)
 		control_publish(d->control, json_incref(json));
+	if (d->control_readonly)
+		control_publish(d->control_readonly, json_incref(json));
 }
 
 static void note(struct daemon *d, const struct note *note)
@@ -356,6 +358,16 @@ static void on_request(void *arg, struct control_client *client,
 {
 	struct daemon *d = arg;
 	json_t *response = requests_handle(&d->requests, request, client);
+
+	if (response)
+		control_reply(client, response);
+}
+
+static void on_reading_request(void *arg, struct control_client *client,
+			       json_t *request)
+{
+	struct daemon *d = arg;
+	json_t *response = requests_read(&d->requests, request, client);
 
 	if (response)
 		control_reply(client, response);
@@ -561,6 +573,26 @@ static int open_cluster(struct daemon *d)
 	return clock_timer_init(&d->tick, d->loop, on_tick, d);
 }
 
+static int open_control(struct daemon *d, char *err, unsigned err_size)
+{
+	struct control_handler control = { .request = on_request,
+					   .gone = on_client_gone,
+					   .arg = d };
+	struct control_handler twin = { .request = on_reading_request,
+					.gone = on_client_gone,
+					.limits = &control_limits_readonly,
+					.arg = d };
+	int ret;
+
+	ret = control_socket_open(&d->control, d->loop, d->conf.control,
+				  &control, err, err_size);
+	if (ret || !*d->conf.control_readonly)
+		return ret;
+	return control_socket_open(&d->control_readonly, d->loop,
+				   d->conf.control_readonly, &twin, err,
+				   err_size);
+}
+
 /* First where only one halod can be: a second one is told so. */
 static int open_listeners(struct daemon *d, char *err, unsigned err_size)
 {
@@ -568,13 +600,8 @@ static int open_listeners(struct daemon *d, char *err, unsigned err_size)
 					 .closed = on_agent_closed,
 					 .revoked = on_agent_revoked,
 					 .arg = d };
-	struct control_handler control = { .request = on_request,
-					   .gone = on_client_gone,
-					   .arg = d };
-	int ret;
+	int ret = open_control(d, err, err_size);
 
-	ret = control_socket_open(&d->control, d->loop, d->conf.control,
-				  &control, err, err_size);
 	if (ret)
 		return ret;
 	return agents_open(&d->agents, d->loop, &d->conf, &agents, err,
@@ -728,6 +755,7 @@ void daemon_close(struct daemon *d)
 	drains_stop(&d->drains);
 	manager_fini(&d->manager);
 	control_socket_free(d->control);
+	control_socket_free(d->control_readonly);
 	requests_fini(&d->requests);
 	reload_free(d->reload);
 	agents_free(d->agents);

@@ -10,33 +10,34 @@
 
 #define EVENT_RANGES_MAX 1024
 
-static const struct {
+static const struct request_row {
 	const char *name;
 	request_fn *run;
+	bool reads; /* and changes nothing: for everybody */
 } requests[] = {
-	{ "status", request_status },
-	{ "doctor", request_doctor },
-	{ "stats", request_stats },
-	{ "shutdown", request_shutdown },
-	{ "node.list", request_node_list },
-	{ "node.show", request_node_show },
-	{ "node.flows", request_node_flows },
-	{ "node.drain", request_node_drain },
-	{ "node.replace", request_node_replace },
-	{ "node.undrain", request_node_undrain },
-	{ "node.fail", request_node_fail },
-	{ "node.rm", request_node_rm },
-	{ "route.list", request_route_list },
-	{ "route.show", request_route_show },
-	{ "route.why", request_route_why },
-	{ "trace", request_trace },
-	{ "cluster.freeze", request_cluster_freeze },
-	{ "cluster.thaw", request_cluster_thaw },
-	{ "table.dump", request_table_dump },
-	{ "table.load", request_table_load },
-	{ "config.reload", request_config_reload },
-	{ "monitor", request_monitor },
-	{ "history", request_history },
+	{ "status", request_status, true },
+	{ "doctor", request_doctor, true },
+	{ "stats", request_stats, true },
+	{ "shutdown", request_shutdown, false },
+	{ "node.list", request_node_list, true },
+	{ "node.show", request_node_show, true },
+	{ "node.flows", request_node_flows, true },
+	{ "node.drain", request_node_drain, false },
+	{ "node.replace", request_node_replace, false },
+	{ "node.undrain", request_node_undrain, false },
+	{ "node.fail", request_node_fail, false },
+	{ "node.rm", request_node_rm, false },
+	{ "route.list", request_route_list, true },
+	{ "route.show", request_route_show, true },
+	{ "route.why", request_route_why, true },
+	{ "trace", request_trace, true },
+	{ "cluster.freeze", request_cluster_freeze, false },
+	{ "cluster.thaw", request_cluster_thaw, false },
+	{ "table.dump", request_table_dump, true },
+	{ "table.load", request_table_load, false },
+	{ "config.reload", request_config_reload, false },
+	{ "monitor", request_monitor, true },
+	{ "history", request_history, true },
 };
 
 json_t *request_result(void)
@@ -122,18 +123,8 @@ json_t *request_step(struct requests_context *ctx, const struct event *ev,
 	return request_error(&error);
 }
 
-json_t *requests_handle(struct requests_context *ctx, json_t *request,
-			struct control_client *client)
+static json_t *unknown(const char *cmd)
 {
-	json_error_t error;
-	const char *cmd;
-
-	if (json_unpack_ex(request, &error, 0, "{s:s}", "cmd", &cmd))
-		return request_bad_args(&error);
-	for (unsigned i = 0; i < ARRAY_SIZE(requests); i++) {
-		if (!strcmp(requests[i].name, cmd))
-			return requests[i].run(ctx, request, client);
-	}
 	return request_error(&(struct request_error){
 		.code = "usage",
 		.what = "cannot serve the request",
@@ -141,6 +132,56 @@ json_t *requests_handle(struct requests_context *ctx, json_t *request,
 		.why = "this halod does not know it",
 		.advice = "haloctl --version",
 	});
+}
+
+static json_t *only_reads(const char *cmd)
+{
+	return request_error(&(struct request_error){
+		.code = "refused",
+		.what = "cannot serve the request",
+		.object = cmd,
+		.why = "this socket is for requests that change nothing",
+		.advice = "run haloctl as root, or as a member of the group of "
+			  "halod's control socket",
+	});
+}
+
+/* NULL and the error to answer when it is none. */
+static const struct request_row *find_row(json_t *request, json_t **error)
+{
+	json_error_t bad;
+	const char *cmd;
+
+	if (json_unpack_ex(request, &bad, 0, "{s:s}", "cmd", &cmd)) {
+		*error = request_bad_args(&bad);
+		return NULL;
+	}
+	for (unsigned i = 0; i < ARRAY_SIZE(requests); i++) {
+		if (!strcmp(requests[i].name, cmd))
+			return &requests[i];
+	}
+	*error = unknown(cmd);
+	return NULL;
+}
+
+json_t *requests_handle(struct requests_context *ctx, json_t *request,
+			struct control_client *client)
+{
+	json_t *error;
+	const struct request_row *row = find_row(request, &error);
+
+	return row ? row->run(ctx, request, client) : error;
+}
+
+json_t *requests_read(struct requests_context *ctx, json_t *request,
+		      struct control_client *client)
+{
+	json_t *error;
+	const struct request_row *row = find_row(request, &error);
+
+	if (row && !row->reads)
+		return only_reads(row->name);
+	return row ? row->run(ctx, request, client) : error;
 }
 
 json_t *requests_event(const struct store_event *event)

@@ -75,6 +75,10 @@ struct requests_context {
 json_t *requests_handle(struct requests_context *ctx, json_t *request,
 			struct control_client *client);
 
+/* The same of a client that may look, not act. */
+json_t *requests_read(struct requests_context *ctx, json_t *request,
+		      struct control_client *client);
+
 /* Called for each note, in order: remembers it for `monitor --since` and
  * answers drains that waited. Publishing it is the daemon's: it gets
  * what requests_event() makes of it, borrowed until the next; NULL: no memory.

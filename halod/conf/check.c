@@ -193,6 +193,14 @@ static void check_auth(const struct check *c)
 			"write \"psk\" and make keys with haloctl key new");
 }
 
+static void check_control(const struct check *c)
+{
+	if (!strcmp(c->conf->control, c->conf->control_readonly))
+		setting_error(c->src, at(c->root, "control-readonly"),
+			      "\"%s\" is control's, each needs its own",
+			      c->conf->control);
+}
+
 static void check_hold_down(const struct check *c)
 {
 	const config_setting_t *max =
@@ -225,6 +233,7 @@ void check_conf(const struct setting_source *src, const config_setting_t *root,
 	check_required(&c);
 	check_services(&c);
 	check_auth(&c);
+	check_control(&c);
 	check_hold_down(&c);
 	check_queues(&c);
 }

@@ -52,6 +52,7 @@ struct conf {
 	char plane[16]; /* auto, nft, nfqueue, kmod, null */
 	char state[256];
 	char control[CONF_PATH_MAX];
+	char control_readonly[CONF_PATH_MAX]; /* "": none */
 	char log_level[8];
 	uint64_t settle_ns, move_grace_ns, rejoin_ns, hold_down_ns,
 		hold_down_max_ns, restart_grace_ns, drain_deadline_ns,

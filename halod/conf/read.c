@@ -79,8 +79,12 @@ static void read_path(const struct setting_source *src,
 		      const config_setting_t *s, const struct rule *rule,
 		      void *into)
 {
-	const char *text;
+	const char *text = config_setting_get_string(s);
 
+	if (rule->optional && text && !*text) {
+		store_text(into, rule->size, text);
+		return;
+	}
 	if (!setting_text(src, s, rule->size, &text))
 		return;
 	if (*text != '/')

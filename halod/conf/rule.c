@@ -90,6 +90,8 @@ const struct rule rule_root[] = {
 	{ "plane", RULE_WORD_TEXT, IN(struct conf, plane), .words = planes },
 	{ "state", RULE_PATH, IN(struct conf, state) },
 	{ "control", RULE_PATH, IN(struct conf, control) },
+	{ "control-readonly", RULE_PATH, IN(struct conf, control_readonly),
+	  .optional = true },
 	{ "log-level", RULE_WORD_TEXT, IN(struct conf, log_level),
 	  .words = log_levels, .live = true },
 	{ "settle", RULE_DURATION, IN(struct conf, settle_ns), 0, 1 * MIN,

@@ -41,6 +41,7 @@ struct rule {
 	uint64_t min, max;
 	const struct rule_word *words;
 	const struct rule *rules;
+	bool optional; /* RULE_PATH: "" is none */
 	bool live; /* may change while halod runs: see the daemon's reload */
 };
 

@@ -15,10 +15,29 @@
 #include <unistd.h>
 #include <utlist.h>
 
+#include "base/units.h"
+#include "io/clock.h"
+
 #define SCHEMA	   1
 #define PATIENCE_S 10.0
 #define READ_CHUNK 4096
 #define BACKLOG	   128
+
+const struct control_limits control_limits = {
+	.mode = 0660,
+	.clients = CONTROL_CLIENTS_MAX,
+	.request = CONTROL_REQUEST_MAX,
+	.backlog = 1 << 20,
+};
+
+/* A tenth of the loop's time at most: beats come first. */
+const struct control_limits control_limits_readonly = {
+	.mode = 0666,
+	.clients = 16,
+	.request = 16 << 10,
+	.backlog = 256 << 10,
+	.rest = 9,
+};
 
 struct bytes {
 	char *data;
@@ -47,8 +66,10 @@ struct control_client {
 struct control_socket {
 	struct ev_loop *loop;
 	struct control_handler handler;
+	const struct control_limits *limits;
 	ev_io accept_io;
-	int spare_fd; /* given up to turn a client away, see shed() */
+	ev_timer rest; /* while it runs no request is handed up */
+	int spare_fd;  /* given up to turn a client away, see shed() */
 	struct control_client *clients;
 	unsigned n_clients;
 	double patience_s;
@@ -121,6 +142,13 @@ static void client_flush(struct control_client *c)
 	}
 }
 
+/* Its request lies here, and its socket rests. */
+static bool client_has_to_wait(const struct control_client *c)
+{
+	return c->mode == CLIENT_READING && c->in.len &&
+	       ev_is_active(&c->socket->rest);
+}
+
 /* Reads when it may ask, writes when something waits; neither at once, so
  * that who does not read his answers cannot ask for more. */
 static void client_watch(struct control_client *c)
@@ -129,7 +157,7 @@ static void client_watch(struct control_client *c)
 
 	if (c->out.len)
 		events = EV_WRITE;
-	else if (!c->eof && c->mode != CLIENT_CLOSING)
+	else if (!c->eof && c->mode != CLIENT_CLOSING && !client_has_to_wait(c))
 		events = EV_READ;
 	ev_io_stop(c->socket->loop, &c->io);
 	ev_io_set(&c->io, c->io.fd, events);
@@ -190,8 +218,25 @@ static void client_drop(struct control_client *c)
 	free(c);
 }
 
+/* Who has been served comes last when the rest is over. */
+static void take_rest(struct control_client *c, uint64_t began_ns)
+{
+	struct control_socket *s = c->socket;
+	uint64_t took_ns = clock_monotonic_ns() - began_ns;
+
+	if (!s->limits->rest)
+		return;
+	DL_DELETE(s->clients, c);
+	DL_APPEND(s->clients, c);
+	ev_now_update(s->loop); /* or the rest is over before it begins */
+	ev_timer_set(&s->rest, (double)took_ns * s->limits->rest / NS_PER_S,
+		     0.);
+	ev_timer_start(s->loop, &s->rest);
+}
+
 static void client_ask(struct control_client *c, const char *line, size_t len)
 {
+	uint64_t began_ns = clock_monotonic_ns();
 	struct control_socket *s = c->socket;
 	json_error_t error;
 	json_t *request = json_loadb(line, len, JSON_REJECT_DUPLICATES, &error);
@@ -203,6 +248,16 @@ static void client_ask(struct control_client *c, const char *line, size_t len)
 		client_refuse(c, request ? "it is no JSON object" : error.text);
 	}
 	json_decref(request);
+	take_rest(c, began_ns);
+}
+
+static void refuse_length(struct control_client *c)
+{
+	char why[48];
+
+	snprintf(why, sizeof(why), "it is longer than %zu KiB",
+		 c->socket->limits->request >> 10);
+	client_refuse(c, why);
 }
 
 /* One request at most: the loop's other clients have their turn, too. */
@@ -210,14 +265,15 @@ static void client_next_request(struct control_client *c)
 {
 	char *end = memchr(c->in.data, '\n', c->in.len);
 	size_t len = end ? (size_t)(end - c->in.data) : c->in.len;
+	size_t max = c->socket->limits->request;
 
 	if (!end && !c->eof) {
-		if (len >= CONTROL_REQUEST_MAX)
-			client_refuse(c, "it is longer than 2 MiB");
+		if (len >= max)
+			refuse_length(c);
 		return;
 	}
-	if (len > CONTROL_REQUEST_MAX) {
-		client_refuse(c, "it is longer than 2 MiB");
+	if (len > max) {
+		refuse_length(c);
 		return;
 	}
 	client_ask(c, c->in.data, len);
@@ -252,7 +308,7 @@ static void client_read(struct control_client *c)
 	}
 	/* what a waiting client says is read to notice its end; a flood of it
 	 * is not kept */
-	if (c->mode != CLIENT_READING && c->in.len > CONTROL_REQUEST_MAX)
+	if (c->mode != CLIENT_READING && c->in.len > c->socket->limits->request)
 		c->broken = true;
 	if (!c->in.len)
 		bytes_consume(&c->in, 0);
@@ -270,7 +326,8 @@ static bool client_is_finished(const struct control_client *c)
 
 static void client_turn(struct control_client *c)
 {
-	if (!c->broken && c->mode == CLIENT_READING && c->in.len && !c->out.len)
+	if (!c->broken && c->mode == CLIENT_READING && c->in.len &&
+	    !c->out.len && !client_has_to_wait(c))
 		client_next_request(c);
 	if (client_is_finished(c))
 		client_drop(c);
@@ -299,6 +356,19 @@ static void on_kick(struct ev_loop *loop, ev_timer *kick, int revents)
 
 	ev_timer_again(loop, &c->patience);
 	client_turn(c);
+}
+
+/* Those who came meanwhile, one after the other until the next rest. */
+static void on_rested(struct ev_loop *loop, ev_timer *timer, int revents)
+{
+	struct control_socket *s = timer->data;
+	struct control_client *c, *next;
+
+	DL_FOREACH_SAFE (s->clients, c, next) {
+		if (ev_is_active(timer))
+			break;
+		client_turn(c);
+	}
 }
 
 /* Reading and answering have made no progress for so long; a client that
@@ -361,7 +431,7 @@ static void on_accept(struct ev_loop *loop, ev_io *io, int revents)
 		shed(s);
 	if (fd < 0)
 		return;
-	if (s->n_clients == CONTROL_CLIENTS_MAX || client_new(s, fd))
+	if (s->n_clients == s->limits->clients || client_new(s, fd))
 		turn_away(fd);
 }
 
@@ -425,7 +495,7 @@ static void make_folder(const char *path)
 }
 
 /* Never open to others, not even between bind and chmod. */
-static int listen_on(const struct sockaddr_un *addr, char *err,
+static int listen_on(const struct sockaddr_un *addr, unsigned mode, char *err,
 		     unsigned err_size)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -434,9 +504,9 @@ static int listen_on(const struct sockaddr_un *addr, char *err,
 	if (fd < 0)
 		return explain(-errno, err, err_size, "socket: %s",
 			       strerror(errno));
-	if (fchmod(fd, 0660) ||
+	if (fchmod(fd, mode) ||
 	    bind(fd, (const struct sockaddr *)addr, sizeof(*addr)) ||
-	    chmod(addr->sun_path, 0660) || listen(fd, BACKLOG)) {
+	    chmod(addr->sun_path, mode) || listen(fd, BACKLOG)) {
 		ret = explain(-errno, err, err_size,
 			      "%s: %s: set `control` to a path that can be "
 			      "written",
@@ -458,13 +528,14 @@ int control_socket_open(struct control_socket **out, struct ev_loop *loop,
 		return explain(-ENOMEM, err, err_size, "out of memory");
 	s->loop = loop;
 	s->handler = *handler;
+	s->limits = handler->limits ? handler->limits : &control_limits;
 	s->patience_s = PATIENCE_S;
 	s->addr.sun_family = AF_UNIX;
 	snprintf(s->addr.sun_path, sizeof(s->addr.sun_path), "%s", path);
 	make_folder(path);
 	ret = remove_stale(&s->addr, err, err_size);
 	if (!ret)
-		ret = listen_on(&s->addr, err, err_size);
+		ret = listen_on(&s->addr, s->limits->mode, err, err_size);
 	if (ret < 0) {
 		free(s);
 		return ret;
@@ -472,7 +543,8 @@ int control_socket_open(struct control_socket **out, struct ev_loop *loop,
 	s->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	stat(s->addr.sun_path, &s->inode);
 	ev_io_init(&s->accept_io, on_accept, ret, EV_READ);
-	s->accept_io.data = s;
+	ev_timer_init(&s->rest, on_rested, 0., 0.);
+	s->accept_io.data = s->rest.data = s;
 	ev_io_start(loop, &s->accept_io);
 	*out = s;
 	return 0;
@@ -501,7 +573,7 @@ void control_send(struct control_client *client, json_t *event)
 {
 	client_send(client, event);
 	json_decref(event);
-	if (client->out.len > CONTROL_BACKLOG_MAX)
+	if (client->out.len > client->socket->limits->backlog)
 		client_break(client);
 }
 
@@ -525,6 +597,7 @@ void control_socket_free(struct control_socket *s)
 		return;
 	DL_FOREACH_SAFE (s->clients, c, next)
 		client_drop(c);
+	ev_timer_stop(s->loop, &s->rest);
 	ev_io_stop(s->loop, &s->accept_io);
 	close(s->accept_io.fd);
 	close(s->spare_fd);

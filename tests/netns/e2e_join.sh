@@ -5,7 +5,24 @@
 # no message and no newcomer is lost on the way.
 . "$(dirname "$0")/lib.sh"
 
-begin "a b c"
+# haloctl as a user who may look alone, its sockets where they are by default
+as_nobody() {
+	unshare -m bash -c 'mount -t tmpfs none /run && mkdir /run/halod &&
+		ln -s "$0/halod.sock" "$0/halod-ro.sock" /run/halod/ &&
+		exec setpriv --reuid 65534 --regid 65534 --clear-groups \
+			"$0/haloctl" "$@"' "$LAB_DIR" "$@"
+}
+refused_to_nobody() {
+	as_nobody "$@" 2>&1 | grep -q 'requests that change nothing'
+}
+
+begin "a b c" "control-readonly = \"$LAB_DIR/halod-ro.sock\";"
+install -m 755 "$HALO_BUILD/haloctl" "$LAB_DIR" && chmod 711 "$LAB_DIR"
+check "everybody may look" as_nobody status
+check "but not act" exits_with 1 as_nobody cluster freeze
+check "and is told why" refused_to_nobody cluster freeze
+check "the socket of who may act stays shut" \
+	exits_with 3 as_nobody -s "$CONTROL" status
 join a
 eventually "the first node gets all routes" spread a=24
 check "every door leads to it" doors_agree

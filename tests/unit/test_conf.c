@@ -142,6 +142,10 @@ static const struct bad {
 	  "control = \"/123456789012345678901234567890123456789012345678901234"
 	  "56789012345678901234567890123456789012345678901234567\";",
 	  5, "108 characters, allowed are 1..107" },
+	{ "twin sockets in one place", "control-readonly = \"/run/halod/halod.sock\";",
+	  5, "each needs its own" },
+	{ "relative path of the twin", "control-readonly = \"x\";", 5,
+	  "absolute" },
 	{ "newline in path", "state = \"/a\\nb\";", 5, "control character" },
 	{ "hold-down order", "hold-down = \"10 min\";", 5,
 	  "at least hold-down" },
@@ -583,6 +587,7 @@ static void random_conf(struct conf *c)
 	c->services[0].snat = c->services[0].node_port && c->agents.n_networks;
 	sprintf(c->state, "/s%u", (unsigned)below(1000));
 	sprintf(c->control, "/c#%u", (unsigned)below(1000));
+	strcpy(c->control_readonly, below(2) ? "/c" : "");
 	strcpy(c->log_level, "debug");
 	c->settle_ns = random_ns(60 * NS_PER_S);
 	c->move_grace_ns = random_ns(600 * NS_PER_S);

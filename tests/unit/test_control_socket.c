@@ -26,11 +26,22 @@ struct fixture {
 	struct control_socket *socket;
 	struct control_client *kept; /* asked {"cmd":"wait"} */
 	unsigned requests, gone;
-	char folder[64], path[96];
+	uint64_t busy_ns; /* in requests {"cmd":"work"} */
+	char folder[64], path[96], twin_path[96];
+	struct control_socket *twin;
 };
 
+static void work(struct fixture *f)
+{
+	uint64_t start = clock_monotonic_ns();
+
+	while (clock_monotonic_ns() < start + NS_PER_MS)
+		;
+	f->busy_ns += clock_monotonic_ns() - start;
+}
+
 /* {"cmd":"wait"} is answered by the test, "watch" subscribes, "big" gets 2 MB,
- * all else comes back as it was. */
+ * "work" takes 1 ms; all else comes back as it was. */
 static void on_request(void *arg, struct control_client *client,
 		       json_t *request)
 {
@@ -50,6 +61,8 @@ static void on_request(void *arg, struct control_client *client,
 		control_reply(client, json_pack("{s:s}", "big", text));
 		free(text);
 	} else {
+		if (cmd && !strcmp(cmd, "work"))
+			work(f);
 		control_reply(client, json_incref(request));
 	}
 }
@@ -74,6 +87,20 @@ static int open_at(struct fixture *f, struct control_socket **out)
 				   sizeof(err));
 }
 
+/* A second one, for everybody. */
+static void open_twin(struct fixture *f)
+{
+	struct control_handler handler = { .request = on_request,
+					   .gone = on_gone,
+					   .limits = &control_limits_readonly,
+					   .arg = f };
+	char err[200] = "";
+
+	assert_int_equal(control_socket_open(&f->twin, f->loop, f->twin_path,
+					     &handler, err, sizeof(err)),
+			 0);
+}
+
 static int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
@@ -82,6 +109,7 @@ static int setup(void **state)
 	if (!mkdtemp(f->folder))
 		return -1;
 	snprintf(f->path, sizeof(f->path), "%s/run/sock", f->folder);
+	snprintf(f->twin_path, sizeof(f->twin_path), "%s/run/twin", f->folder);
 	f->loop = ev_loop_new(0);
 	*state = f;
 	return open_at(f, &f->socket);
@@ -93,6 +121,7 @@ static int teardown(void **state)
 	char run[80];
 
 	control_socket_free(f->socket);
+	control_socket_free(f->twin);
 	ev_loop_destroy(f->loop);
 	unlink(f->path);
 	snprintf(run, sizeof(run), "%s/run", f->folder);
@@ -102,15 +131,20 @@ static int teardown(void **state)
 	return 0;
 }
 
-static int dial(struct fixture *f)
+static int dial_at(const char *path)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
 
-	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", f->path);
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
 	assert_int_equal(connect(fd, (struct sockaddr *)&addr, sizeof(addr)),
 			 0);
 	return fd;
+}
+
+static int dial(struct fixture *f)
+{
+	return dial_at(f->path);
 }
 
 static void say(int fd, const char *text)
@@ -284,7 +318,7 @@ static void a_request_of_2_MiB_is_refused(void **state)
 				 sizeof(block));
 		ev_run(f->loop, EVRUN_NOWAIT);
 	}
-	is_error(hear(f, fd), "2 MiB");
+	is_error(hear(f, fd), "longer than 2048 KiB");
 	assert_string_equal(hear(f, fd), "");
 	close(fd);
 }
@@ -408,6 +442,165 @@ static void clients_beyond_the_limit_are_turned_away(void **state)
 		close(fd[i]);
 }
 
+static void the_twin_is_open_to_all(void **state)
+{
+	struct fixture *f = *state;
+	struct stat st;
+
+	open_twin(f);
+	assert_int_equal(stat(f->twin_path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0666);
+}
+
+static void main_answers(struct fixture *f)
+{
+	int fd = dial(f);
+
+	say(fd, "{\"n\":1}\n");
+	assert_string_equal(hear(f, fd), "{\"n\":1}");
+	close(fd);
+}
+
+/* All say nothing and stay. */
+static void
+a_thousand_clients_of_the_twin_take_nothing_of_the_other(void **state)
+{
+	struct fixture *f = *state;
+	unsigned turned_away = 0;
+	static int fd[1000];
+
+	open_twin(f);
+	for (unsigned i = 0; i < ARRAY_SIZE(fd); i++) {
+		fd[i] = dial_at(f->twin_path);
+		ev_run(f->loop, EVRUN_NOWAIT);
+		if (i % 100 == 50)
+			main_answers(f);
+	}
+	for (unsigned i = 0; i < ARRAY_SIZE(fd); i++) {
+		char c;
+
+		turned_away += recv(fd[i], &c, 1, 0) == 1;
+		close(fd[i]);
+	}
+	assert_int_equal(turned_away,
+			 ARRAY_SIZE(fd) - control_limits_readonly.clients);
+}
+
+static void all_who_are_turned_away_leave_the_twin_usable(void **state)
+{
+	int fd[2 * 16];
+	struct fixture *f = *state;
+
+	open_twin(f);
+	for (unsigned i = 0; i < ARRAY_SIZE(fd); i++) {
+		fd[i] = dial_at(f->twin_path);
+		ev_run(f->loop, EVRUN_NOWAIT);
+	}
+	for (unsigned i = 0; i < ARRAY_SIZE(fd); i++)
+		close(fd[i]);
+	ev_run(f->loop, EVRUN_NOWAIT);
+	fd[0] = dial_at(f->twin_path);
+	say(fd[0], "{\"n\":1}\n");
+	assert_string_equal(hear(f, fd[0]), "{\"n\":1}");
+	close(fd[0]);
+}
+
+static void a_giant_request_to_the_twin_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	char block[1024];
+	int fd;
+
+	open_twin(f);
+	fd = dial_at(f->twin_path);
+	memset(block, 'x', sizeof(block));
+	for (unsigned i = 0; i < 16; i++) {
+		assert_int_equal(send(fd, block, sizeof(block), MSG_NOSIGNAL),
+				 sizeof(block));
+		ev_run(f->loop, EVRUN_NOWAIT);
+	}
+	is_error(hear(f, fd), "longer than 16 KiB");
+	assert_string_equal(hear(f, fd), "");
+	close(fd);
+	main_answers(f);
+}
+
+/* A quarter of what the main socket's may leave unread. */
+static void a_monitor_of_the_twin_that_does_not_read_is_dropped(void **state)
+{
+	struct fixture *f = *state;
+	unsigned published = 0;
+	char text[10001];
+	int fd;
+
+	open_twin(f);
+	fd = dial_at(f->twin_path);
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = 0;
+	say(fd, "{\"cmd\":\"watch\"}\n");
+	assert_true(turn_until(f, &f->requests, 1));
+	for (; published < 1000 && !f->gone; published++) {
+		control_publish(f->twin, json_pack("{s:s}", "x", text));
+		ev_run(f->loop, EVRUN_NOWAIT);
+	}
+	assert_int_equal(f->gone, 1);
+	/* a unix socket's own buffer holds less than 512 KiB */
+	assert_true(published * sizeof(text) < (256 << 10) + (512 << 10));
+	close(fd);
+}
+
+/* As many as can be ask one costly thing after the other. */
+static void the_twin_takes_a_tenth_of_the_loops_time(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t start = clock_monotonic_ns(), took_ns;
+	int fd[16];
+
+	open_twin(f);
+	for (unsigned i = 0; i < ARRAY_SIZE(fd); i++) {
+		fd[i] = dial_at(f->twin_path);
+		for (unsigned k = 0; k < 20; k++)
+			say(fd[i], "{\"cmd\":\"work\"}\n");
+	}
+	assert_true(turn_until(f, &f->requests, 2 * ARRAY_SIZE(fd)));
+	took_ns = clock_monotonic_ns() - start;
+	/* the last one's rest is yet to come */
+	assert_true(f->busy_ns * 10 < took_ns + 20 * NS_PER_MS);
+	for (unsigned i = 0; i < ARRAY_SIZE(fd); i++) {
+		char line[64];
+
+		/* nobody was left out */
+		assert_true(recv(fd[i], line, sizeof(line), 0) > 0);
+		close(fd[i]);
+	}
+}
+
+/* What it asks lies there while the twin rests; it is not read on. */
+static void a_resting_twin_takes_no_more_than_a_request(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t sent = 0, end = clock_monotonic_ns() + 50 * NS_PER_MS;
+	char block[4096];
+	int fd, busy;
+
+	open_twin(f);
+	busy = dial_at(f->twin_path);
+	fd = dial_at(f->twin_path);
+	memset(block, ' ', sizeof(block));
+	for (unsigned k = 0; k < 50; k++)
+		say(busy, "{\"cmd\":\"work\"}\n");
+	while (clock_monotonic_ns() < end) {
+		ssize_t n = send(fd, block, sizeof(block), MSG_NOSIGNAL);
+
+		sent += n > 0 ? (uint64_t)n : 0;
+		ev_run(f->loop, EVRUN_NOWAIT);
+		main_answers(f);
+	}
+	assert_true(sent < 1 << 20);
+	close(busy);
+	close(fd);
+}
+
 static void the_socket_is_closed_to_others(void **state)
 {
 	struct fixture *f = *state;
@@ -511,6 +704,13 @@ int main(void)
 		T(subscribers_get_what_is_published),
 		T(a_subscriber_that_does_not_read_is_dropped),
 		T(clients_beyond_the_limit_are_turned_away),
+		T(the_twin_is_open_to_all),
+		T(a_thousand_clients_of_the_twin_take_nothing_of_the_other),
+		T(all_who_are_turned_away_leave_the_twin_usable),
+		T(a_giant_request_to_the_twin_is_refused),
+		T(a_monitor_of_the_twin_that_does_not_read_is_dropped),
+		T(the_twin_takes_a_tenth_of_the_loops_time),
+		T(a_resting_twin_takes_no_more_than_a_request),
 		T(the_socket_is_closed_to_others),
 		T(a_live_socket_is_not_taken_over),
 		T(a_socket_that_may_not_be_opened_is_not_called_taken),

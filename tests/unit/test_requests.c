@@ -882,8 +882,7 @@ static void why_tells_the_last_move(void **state)
 	settle();
 	CHECK("{'cmd':'node.drain','name':'b'}", { "schema", "1" });
 	settle();
-	wait_for_history("{'cmd':'route.why','route':'20'}",
-			 "routes/0/last_move/seq");
+	reopen_store();
 	CHECK("{'cmd':'route.why','route':'20'}",
 	      { "routes/0/last_move/kind", "\"moved\"" },
 	      { "routes/0/last_move/to", "\"a\"" });
@@ -996,6 +995,53 @@ static void text_of_an_agent_that_is_no_text_is_not_passed_on(void **state)
 
 	assert_string_equal(at(json, "why"), "\"(not text)\"");
 	json_decref(json);
+}
+
+/* As the daemon asks on behalf of a client of the read-only socket. */
+static json_t *ask_reading(const char *cmd)
+{
+	json_t *request = json_pack("{s:s, s:s, s:s, s:b}", "cmd", cmd, "name",
+				    "a", "route", "1", "flush", 1);
+	json_t *answer = requests_read(&w->requests, request, NULL);
+
+	json_decref(request);
+	return answer;
+}
+
+static void who_may_only_look_can_change_nothing(void **state)
+{
+	static const char *const changing[] = {
+		"shutdown",	 "node.drain",	"node.replace",
+		"node.undrain",	 "node.fail",	"node.rm",
+		"cluster.freeze", "cluster.thaw", "table.load",
+		"config.reload",
+	};
+
+	join("a");
+	settle();
+	for (unsigned i = 0; i < ARRAY_SIZE(changing); i++) {
+		print_message("# %s\n", changing[i]);
+		expect(ask_reading(changing[i]), "error/code", "\"refused\"");
+	}
+	CHECK("{'cmd':'node.show','name':'a'}",
+	      { "nodes/0/state", "\"active\"" });
+	CHECK("{'cmd':'status'}", { "frozen", "false" });
+}
+
+static void who_may_only_look_sees_everything(void **state)
+{
+	static const char *const reading[] = {
+		"status",    "doctor",	   "stats",	"node.list",
+		"node.show", "route.list", "route.show", "route.why",
+		"table.dump", "history",
+	};
+
+	join("a");
+	for (unsigned i = 0; i < ARRAY_SIZE(reading); i++) {
+		print_message("# %s\n", reading[i]);
+		expect(ask_reading(reading[i]), "error", "none");
+	}
+	expect(ask_reading("dance"), "error/code", "\"usage\"");
 }
 
 /* Over a real socket: what is answered later. */
@@ -1270,6 +1316,8 @@ int main(void)
 		T(a_table_that_is_wrong_is_refused_by_its_object),
 		T(history_tells_what_happened),
 		T(why_tells_the_last_move),
+		T(who_may_only_look_can_change_nothing),
+		T(who_may_only_look_sees_everything),
 		T(a_long_history_comes_in_pages_without_a_gap),
 		T(a_move_names_the_event_and_the_rule),
 		T(an_event_has_all_members_whatever_it_is),

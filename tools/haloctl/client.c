@@ -38,28 +38,41 @@ static const char *advice_for(int err)
 	return "systemctl status halod; -s SOCKET if it listens elsewhere";
 }
 
-static int dial(struct haloctl *ctl)
+/* The descriptor, or -errno. */
+static int connect_to(const char *path)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	int fd, err;
 
-	if (strlen(ctl->socket) >= sizeof(addr.sun_path)) {
-		unreachable(ctl, "cannot reach halod at",
-			    "the path is too "
-			    "long",
-			    NULL);
-		return -1;
-	}
-	strcpy(addr.sun_path, ctl->socket);
+	if (strlen(path) >= sizeof(addr.sun_path))
+		return -ENAMETOOLONG;
+	strcpy(addr.sun_path, path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd >= 0 && !connect(fd, (struct sockaddr *)&addr, sizeof(addr)))
 		return fd;
 	err = errno;
 	if (fd >= 0)
 		close(fd);
-	unreachable(ctl, "cannot reach halod at", strerror(err),
-		    advice_for(err));
-	return -1;
+	return -err;
+}
+
+/* Who may not act may look, where halod has a socket for it. */
+static int dial(struct haloctl *ctl)
+{
+	int fd = connect_to(ctl->socket), twin = -1;
+
+	if (fd == -EACCES && ctl->fallback)
+		twin = connect_to(ctl->fallback);
+	if (twin >= 0) {
+		ctl->socket = ctl->fallback;
+		return twin;
+	}
+	if (fd < 0)
+		unreachable(ctl, "cannot reach halod at",
+			    fd == -ENAMETOOLONG ? "the path is too long"
+						: strerror(-fd),
+			    advice_for(-fd));
+	return fd;
 }
 
 int client_open(struct haloctl *ctl, struct client **out)

@@ -12,7 +12,8 @@
 #include <stdio.h>
 
 #define HALOCTL_SCHEMA 1 /* of every JSON object printed */
-#define HALOCTL_SOCKET "/run/halod/halod.sock"
+#define HALOCTL_SOCKET	       "/run/halod/halod.sock"
+#define HALOCTL_SOCKET_READING "/run/halod/halod-ro.sock"
 
 /* What a command returns and haloctl exits with. */
 enum haloctl_exit {
@@ -28,6 +29,7 @@ struct haloctl {
 	bool colour; /* out is a terminal and nobody objects */
 	bool retries; /* to lose the daemon is no error yet: not told */
 	const char *socket;
+	const char *fallback; /* when that may not be opened; or NULL */
 	FILE *out, *err;
 	const struct command *command; /* the one that runs; for its usage */
 };

@@ -29,8 +29,10 @@ static int take_options(struct haloctl *ctl, int argc, char **argv)
 			if (++i == argc)
 				return -1;
 			ctl->socket = argv[i];
+			ctl->fallback = NULL;
 		} else if (!strncmp(argv[i], "--socket=", 9)) {
 			ctl->socket = argv[i] + 9;
+			ctl->fallback = NULL;
 		} else {
 			argv[n++] = argv[i];
 		}
@@ -82,6 +84,7 @@ int main(int argc, char **argv)
 	struct haloctl ctl = {
 		.colour = wants_colour(),
 		.socket = HALOCTL_SOCKET,
+		.fallback = HALOCTL_SOCKET_READING,
 		.out = stdout,
 		.err = stderr,
 	};
