@@ -51,6 +51,7 @@ struct agent {
 	uint64_t acked_ns;		    /* last answer */
 	uint64_t lease_ns; /* until then no other node has its routes */
 	bool fenced;
+	bool fence_told; /* the node believes that it is */
 
 	uint64_t version; /* of routes */
 	uint32_t n_routes;
@@ -121,9 +122,22 @@ static struct agent_event *tell(const struct agent *a,
 	return e;
 }
 
-static struct route_set own_routes(const struct agent *a)
+struct route_set agent_routes(const struct agent *a)
 {
 	return (struct route_set){ a->routes, a->n_routes };
+}
+
+static void lift_fence(struct agent *a, struct agent_actions *out)
+{
+	if (a->fence_told)
+		tell(a, out, AGENT_UNFENCED);
+	a->fence_told = false;
+}
+
+static void tell_routes(struct agent *a, struct agent_actions *out)
+{
+	lift_fence(a, out);
+	tell(a, out, AGENT_ASSIGNED)->routes = agent_routes(a);
 }
 
 static bool is_up(const struct agent *a)
@@ -265,6 +279,8 @@ static void on_welcome(struct agent *a, const struct message_welcome *w,
 	e->version = w->version;
 	e->state = w->state;
 	e->slot = w->slot;
+	if (!a->n_routes) /* else when it knows them again */
+		lift_fence(a, out);
 	beat(a, now, out);
 }
 
@@ -292,7 +308,7 @@ static void on_beat_ack(struct agent *a, const struct message_beat_ack *ack,
 	if (!a->fenced || a->lease_ns <= now)
 		return;
 	a->fenced = false;
-	tell(a, out, AGENT_ASSIGNED)->routes = own_routes(a);
+	tell_routes(a, out);
 }
 
 static void on_assigned(struct agent *a, const struct message_assigned *m,
@@ -310,7 +326,7 @@ static void on_assigned(struct agent *a, const struct message_assigned *m,
 	if (a->n_routes && a->conf.cuts)
 		act(out, ACTION_SPARE); /* what it had lost may be its again */
 	if (!a->fenced) /* else with the next answer, if it comes in time */
-		tell(a, out, AGENT_ASSIGNED)->routes = own_routes(a);
+		tell_routes(a, out);
 	ok = &say(out, MESSAGE_ASSIGNED_OK)->assigned_ok;
 	ok->version = m->version;
 	ok->digest = route_digest(&m->routes);
@@ -590,8 +606,8 @@ static void tick_up(struct agent *a, uint64_t now, struct agent_actions *out)
 static void on_tick(struct agent *a, uint64_t now, struct agent_actions *out)
 {
 	if (has_lease_to_lose(a) && a->lease_ns <= now) {
-		a->fenced = true;
-		tell(a, out, AGENT_FENCED)->routes = own_routes(a);
+		a->fenced = a->fence_told = true;
+		tell(a, out, AGENT_FENCED)->routes = agent_routes(a);
 	}
 	if (is_up(a)) {
 		tick_up(a, now, out);
@@ -675,6 +691,7 @@ const char *agent_event_name(enum agent_event_kind kind)
 		[AGENT_MOVED] = "moved",
 		[AGENT_STAYS] = "stays",
 		[AGENT_FENCED] = "fenced",
+		[AGENT_UNFENCED] = "unfenced",
 		[AGENT_GATEWAY_LOST] = "gateway-lost",
 		[AGENT_REFUSED] = "refused",
 	};

@@ -57,6 +57,8 @@ enum agent_event_kind {
 	AGENT_MOVED,	/* routes, reason; id, 0 when there was no notice */
 	AGENT_STAYS,	/* routes: they were to move, and do not */
 	AGENT_FENCED,	/* routes that may be another node's by now */
+	AGENT_UNFENCED, /* that is over; AGENT_ASSIGNED follows, or it has none
+			 */
 	AGENT_GATEWAY_LOST,
 	AGENT_REFUSED, /* reason */
 };
@@ -118,6 +120,8 @@ void agent_step(struct agent *a, const struct agent_input *in, uint64_t now_ns,
 		struct agent_actions *out);
 /* When INPUT_TICK is due; TIME_NEVER: not before another input. */
 uint64_t agent_deadline(const struct agent *a);
+/* What it was last assigned; borrowed until the next step. */
+struct route_set agent_routes(const struct agent *a);
 const char *agent_event_name(enum agent_event_kind kind);
 
 #endif

@@ -429,10 +429,54 @@ static void a_fence_is_lifted_by_an_answer(void **state)
 	acknowledge(w);
 	while (!w->events[AGENT_FENCED])
 		tick(w);
+	assert_int_equal(w->events[AGENT_UNFENCED], 0);
 	acknowledge(w); /* of the beat sent in the same moment */
+	assert_int_equal(w->events[AGENT_UNFENCED], 1);
 	assert_int_equal(w->events[AGENT_ASSIGNED], assigned + 1);
 	assert_int_equal(w->event.routes.count, 8);
 	assert_int_equal(w->events[AGENT_GATEWAY_LOST], 0);
+}
+
+/* Fenced and disconnected, then welcome again, with or without routes. */
+static void fence_and_return(struct world *w)
+{
+	w->deaf = true;
+	tick(w);
+	while (!w->events[AGENT_GATEWAY_LOST])
+		tick(w);
+	while (!w->events[AGENT_FENCED])
+		tick(w);
+	while (!find(w, ACTION_CONNECT))
+		tick(w);
+	input(w, INPUT_CONNECTED);
+}
+
+static void a_fence_stands_until_the_routes_are_known_again(void **state)
+{
+	struct world *w = *state;
+
+	fence_and_return(w);
+	welcome(w);
+	assert_int_equal(w->events[AGENT_UNFENCED], 0);
+	assign(w, 7, 1, 4);
+	assert_int_equal(w->events[AGENT_UNFENCED], 1);
+	assert_int_equal(w->event.kind, AGENT_ASSIGNED); /* after it */
+	assign(w, 8, 1, 5);
+	assert_int_equal(w->events[AGENT_UNFENCED], 1);
+}
+
+static void a_fence_ends_when_there_is_nothing_behind_it(void **state)
+{
+	const struct message m = { .type = MESSAGE_WELCOME,
+				   .welcome = { .state = NODE_RESERVE,
+						.interval_us =
+							INTERVAL_NS / NS_PER_US,
+						.miss = MISS } };
+	struct world *w = *state;
+
+	fence_and_return(w);
+	receive(w, &m);
+	assert_int_equal(w->events[AGENT_UNFENCED], 1);
 }
 
 static void a_lost_connection_is_tried_again_with_growing_pauses(void **state)
@@ -778,6 +822,8 @@ int main(void)
 		SERVING(lease_runs_from_the_greeting_until_a_beat_is_answered),
 		SERVING(routes_that_come_late_are_not_believed_before_an_answer),
 		SERVING(a_node_without_routes_has_nothing_to_be_fenced_from),
+		SERVING(a_fence_stands_until_the_routes_are_known_again),
+		SERVING(a_fence_ends_when_there_is_nothing_behind_it),
 		SERVING(a_fence_is_lifted_by_an_answer),
 		FRESH(a_lost_connection_is_tried_again_with_growing_pauses),
 		FRESH(two_agents_do_not_retry_in_step),
