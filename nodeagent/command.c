@@ -15,7 +15,7 @@
 #include "spawn.h"
 
 struct job {
-	uint32_t id;
+	uint64_t id;
 	char name[32];
 	char *json;
 	struct job *prev, *next;
@@ -44,7 +44,7 @@ static void free_job(struct command *c, struct job *job)
 
 static void finish_first(struct command *c)
 {
-	uint32_t id = c->jobs->id;
+	uint64_t id = c->jobs->id;
 
 	free_job(c, c->jobs);
 	c->fn(c->arg, id);
@@ -167,7 +167,7 @@ struct command *command_new(struct ev_loop *loop, const char *shell_text,
 static void forget_oldest_waiting(struct command *c)
 {
 	struct job *oldest = c->jobs->next;
-	uint32_t id = oldest->id;
+	uint64_t id = oldest->id;
 
 	log_warn("on-event command skipped", "event=%s why=\"too many wait\"",
 		 oldest->name);
@@ -176,7 +176,7 @@ static void forget_oldest_waiting(struct command *c)
 }
 
 void command_run(struct command *c, const char *name, const char *json,
-		 uint32_t id)
+		 uint64_t id)
 {
 	struct job *job = calloc(1, sizeof(*job));
 	char *copy = strdup(json);

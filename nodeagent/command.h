@@ -16,14 +16,14 @@
 struct command;
 
 /* The command for the event with this id has ended, or will never run. */
-typedef void (*command_fn)(void *arg, uint32_t id);
+typedef void (*command_fn)(void *arg, uint64_t id);
 
 /* loop: the default one, which reaps children. NULL: no memory. */
 struct command *command_new(struct ev_loop *loop, const char *shell_text,
 			    command_fn fn, void *arg);
 /* name goes into HALO_EVENT. */
 void command_run(struct command *c, const char *name, const char *json,
-		 uint32_t id);
+		 uint64_t id);
 void command_free(struct command *c);
 
 #endif

@@ -24,7 +24,7 @@ static bool has_routes(enum agent_event_kind kind)
 	       kind == AGENT_FENCED;
 }
 
-static void add_details(json_t *o, const struct agent_event *e)
+static void add_details(json_t *o, const struct agent_event *e, uint64_t id)
 {
 	if (e->kind == AGENT_WELCOME) {
 		json_object_set_new(o, "state",
@@ -35,8 +35,8 @@ static void add_details(json_t *o, const struct agent_event *e)
 		json_object_set_new(o, "routes", routes_json(&e->routes));
 	if (*e->reason)
 		json_object_set_new(o, "reason", json_string(e->reason));
-	if (e->id)
-		json_object_set_new(o, "id", json_integer(e->id));
+	if (id)
+		json_object_set_new(o, "id", json_integer((json_int_t)id));
 	if (e->kind == AGENT_MOVING)
 		json_object_set_new(o, "deadline_ms",
 				    json_integer(e->deadline_ms));
@@ -55,32 +55,32 @@ static char *with_newline(char *text)
 	return line;
 }
 
-char *event_json(const struct agent_event *e, const char *node,
+char *event_json(const struct agent_event *e, const struct event_origin *from,
 		 uint64_t time_ms)
 {
-	json_t *o = json_pack("{s:s, s:I, s:s, s:I}", "event",
-			      agent_event_name(e->kind), "time_ms",
-			      (json_int_t)time_ms, "node", node, "version",
-			      (json_int_t)e->version);
+	json_t *o = json_pack(
+		"{s:s, s:I, s:s, s:s, s:I}", "event", agent_event_name(e->kind),
+		"time_ms", (json_int_t)time_ms, "node", from->node, "gateway",
+		from->gateway, "version", (json_int_t)e->version);
 	char *text;
 
 	if (!o)
 		return NULL;
-	add_details(o, e);
+	add_details(o, e, from->id);
 	text = json_dumps(o, JSON_COMPACT);
 	json_decref(o);
 	return with_newline(text);
 }
 
-int event_json_parse_done(const char *line, uint32_t *id)
+int event_json_parse_done(const char *line, uint64_t *id)
 {
 	json_t *o = json_loads(line, 0, NULL);
 	json_t *done = json_object_get(o, "done");
 	json_int_t n = json_integer_value(done);
 	int ret = -EINVAL;
 
-	if (json_is_integer(done) && n >= 0 && n <= UINT32_MAX) {
-		*id = (uint32_t)n;
+	if (json_is_integer(done) && n >= 0 && n <= (json_int_t)EVENT_ID_MAX) {
+		*id = (uint64_t)n;
 		ret = 0;
 	}
 	json_decref(o);

@@ -33,7 +33,7 @@ struct events {
 	ev_io listener;
 	events_fn fn;
 	void *arg;
-	char *remembered;
+	char *kept[EVENTS_KEPT_MAX];
 	unsigned count;
 	struct client *clients;
 };
@@ -173,6 +173,16 @@ static void on_client(struct ev_loop *loop, ev_io *io, int revents)
 		drop(c);
 }
 
+/* A line that cannot be sent ends the client. */
+static void send_kept(struct events *e, struct client *c)
+{
+	unsigned there = e->count;
+
+	for (unsigned i = 0; i < EVENTS_KEPT_MAX && e->count == there; i++)
+		if (e->kept[i])
+			send_line(c, e->kept[i]);
+}
+
 static void add_client(struct events *e, int fd)
 {
 	struct client *c = calloc(1, sizeof(*c));
@@ -189,8 +199,7 @@ static void add_client(struct events *e, int fd)
 	ev_io_init(&c->io, on_client, fd, EV_READ);
 	c->io.data = c;
 	ev_io_start(e->loop, &c->io);
-	if (e->remembered)
-		send_line(c, e->remembered);
+	send_kept(e, c);
 }
 
 static void on_listener(struct ev_loop *loop, ev_io *io, int revents)
@@ -274,16 +283,16 @@ int events_open(struct events **out, struct ev_loop *loop, const char *path,
 	return 0;
 }
 
-void events_publish(struct events *e, const char *line, bool remember)
+void events_publish(struct events *e, const char *line, int kept)
 {
 	struct client *c, *tmp;
 
 	DL_FOREACH_SAFE (e->clients, c, tmp)
 		send_line(c, line);
-	if (!remember)
+	if (kept == EVENTS_PASSING)
 		return;
-	free(e->remembered);
-	e->remembered = strdup(line);
+	free(e->kept[kept]);
+	e->kept[kept] = strdup(line);
 }
 
 unsigned events_clients(const struct events *e)
@@ -302,6 +311,7 @@ void events_free(struct events *e)
 	ev_io_stop(e->loop, &e->listener);
 	close(e->fd);
 	unlink(e->at.sun_path);
-	free(e->remembered);
+	for (unsigned i = 0; i < EVENTS_KEPT_MAX; i++)
+		free(e->kept[i]);
 	free(e);
 }

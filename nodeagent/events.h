@@ -10,7 +10,9 @@
 #include <stdbool.h>
 
 #define EVENTS_CLIENTS_MAX 32
-#define EVENTS_LINE_MAX	   256		 /* of a client */
+#define EVENTS_LINE_MAX	   256 /* of a client */
+#define EVENTS_KEPT_MAX	   4
+#define EVENTS_PASSING	   (-1) /* as kept: to those alone who are there */
 #define EVENTS_QUEUE_MAX   (1024 * 1024) /* a client that does not read */
 
 struct events;
@@ -22,8 +24,9 @@ typedef void (*events_fn)(void *arg, const char *line);
  * a line for the operator in err. */
 int events_open(struct events **out, struct ev_loop *loop, const char *path,
 		events_fn fn, void *arg, char *err, unsigned err_size);
-/* To all. remember: also to those who come later, until the next such line. */
-void events_publish(struct events *e, const char *line, bool remember);
+/* To all. kept, below EVENTS_KEPT_MAX: also to those who come later, until the
+ * next line with that number. */
+void events_publish(struct events *e, const char *line, int kept);
 unsigned events_clients(const struct events *e);
 void events_free(struct events *e); /* unlinks it */
 

@@ -19,7 +19,7 @@ const char options_usage[] =
 	"heartbeats\n"
 	"and tells local servers which routes are theirs. See halo-agent(8).\n"
 	"\n"
-	"  --gateway HOST:PORT   where halod listens for agents\n"
+	"  --gateway HOST:PORT   where halod listens for agents; up to 4\n"
 	"  --key FILE            the node's key, made by `haloctl key new "
 	"NAME`\n"
 	"  --no-auth             no key: the gateway has auth = none\n"
@@ -96,6 +96,19 @@ refuse(const struct complaint *c, const char *fmt, ...)
 	return -EINVAL;
 }
 
+static int add_gateway(struct options *o, const char *at,
+		       const struct complaint *c)
+{
+	if (o->n_gateways == GATEWAYS_MAX)
+		return refuse(c, "--gateway %s: at most %d are allowed", at,
+			      GATEWAYS_MAX);
+	for (unsigned i = 0; i < o->n_gateways; i++)
+		if (!strcmp(o->gateways[i], at))
+			return refuse(c, "--gateway %s: it is named twice", at);
+	o->gateways[o->n_gateways++] = at;
+	return link_check_gateway(at, c->text, c->size);
+}
+
 static int set_name(struct options *o, const char *name,
 		    const struct complaint *c)
 {
@@ -164,8 +177,7 @@ static int take(struct options *o, int option, const char *value,
 {
 	switch (option) {
 	case OPT_GATEWAY:
-		o->gateway = value;
-		return link_check_gateway(value, c->text, c->size);
+		return add_gateway(o, value, c);
 	case OPT_KEY:
 		o->key = value;
 		return 0;
@@ -220,7 +232,7 @@ static int set_host_name(struct options *o, const struct complaint *c)
 
 static int check_whole(struct options *o, const struct complaint *c)
 {
-	if (!o->gateway)
+	if (!o->n_gateways)
 		return refuse(c, "--gateway HOST:PORT is missing");
 	if (!o->key && !o->no_auth)
 		return refuse(c, "--key FILE is missing (`haloctl key new "

@@ -13,8 +13,12 @@
 #include "checks.h"
 #include "wire/message.h"
 
+#define GATEWAYS_MAX 4
+
 struct options {
-	const char *gateway, *key, *on_event, *events; /* of argv */
+	unsigned n_gateways;
+	const char *gateways[GATEWAYS_MAX]; /* of argv, like those below */
+	const char *key, *on_event, *events;
 	char name[NODE_NAME_MAX];
 	struct addr addr[FAMILIES];
 	enum node_wish wish;

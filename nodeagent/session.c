@@ -12,15 +12,14 @@
 #include "agent.h"
 #include "base/log.h"
 #include "command.h"
-#include "cutter.h"
 #include "event_json.h"
 #include "events.h"
+#include "gateway.h"
 #include "io/clock.h"
 #include "io/keys.h"
 #include "io/notify.h"
 #include "io/realtime.h"
 #include "io/tls.h"
-#include "link.h"
 
 #define REALTIME_PRIORITY 40
 /* For the first results of the checks: a node whose server is down should say
@@ -30,40 +29,17 @@
 struct session {
 	struct ev_loop *loop;
 	const struct options *options;
-	struct agent *agent;
 	struct tls *tls;
-	struct link *link;
+	unsigned n_gateways, n_left; /* all, and those that were left */
+	struct gateway *gateways[GATEWAYS_MAX];
 	struct checks *checks;
 	struct events *events;
 	struct command *command;
-	struct cutter *cutter; /* NULL: connections are not ended here */
-	struct clock_timer timer;
 	ev_signal term, interrupt;
 	ev_timer start;
 	struct notify notify; /* the service manager */
 	ev_timer alive;
-	bool stepping;
-	unsigned n_done; /* handovers to finish after this step */
-	uint32_t done[AGENT_HANDOVERS_MAX];
-	struct agent_actions actions;
 };
-
-static void step(struct session *s, const struct agent_input *in);
-
-static void step_simple(struct session *s, enum agent_input_type type)
-{
-	step(s, &(struct agent_input){ .type = type });
-}
-
-/* Within a step it waits for its end; one too many is answered at its
- * deadline. */
-static void step_done(struct session *s, uint32_t id)
-{
-	if (!s->stepping)
-		step(s, &(struct agent_input){ .type = INPUT_DONE, .id = id });
-	else if (s->n_done < ARRAY_SIZE(s->done))
-		s->done[s->n_done++] = id;
-}
 
 static bool is_bad_news(enum agent_event_kind kind)
 {
@@ -71,13 +47,15 @@ static bool is_bad_news(enum agent_event_kind kind)
 	       kind == AGENT_REFUSED;
 }
 
-static void log_agent_event(const struct agent_event *e)
+static void log_agent_event(const struct gateway *g,
+			    const struct agent_event *e)
 {
 	char routes[200];
 
 	route_set_format(&e->routes, routes, sizeof(routes));
 	log_event(is_bad_news(e->kind) ? LOG_LEVEL_WARN : LOG_LEVEL_INFO,
-		  agent_event_name(e->kind), "version=%llu%s%s%s%s%s",
+		  agent_event_name(e->kind),
+		  "gateway=%s version=%llu%s%s%s%s%s", gateway_name(g),
 		  (unsigned long long)e->version, *routes ? " routes=" : "",
 		  routes, *e->reason ? " reason=\"" : "", e->reason,
 		  *e->reason ? "\"" : "");
@@ -89,160 +67,129 @@ static bool nobody_answers(const struct session *s)
 	return !s->command && !events_clients(s->events);
 }
 
-static void tell_node(struct session *s, const struct agent_event *e)
+/* Ids are the gateways' own; the node's programs hear of one for each. */
+static uint64_t id_of(const struct gateway *g, uint32_t id)
 {
-	char *json = event_json(e, s->options->name, clock_wall_ms());
-	const char *name = agent_event_name(e->kind);
-	uint32_t id = e->kind == AGENT_MOVING ? e->id : 0;
-	bool alone = nobody_answers(s);
+	return id ? (uint64_t)gateway_index(g) << 32 | id : 0;
+}
 
-	log_agent_event(e);
-	notify_status(&s->notify, "%s, %u routes%s%s",
+static void finish(struct session *s, uint64_t id)
+{
+	if (id >> 32 < s->n_gateways)
+		gateway_done(s->gateways[id >> 32], (uint32_t)id);
+}
+
+static void tell_manager(struct session *s, const struct gateway *g,
+			 const struct agent_event *e)
+{
+	bool one = s->n_gateways == 1;
+
+	notify_status(&s->notify, "%s%s%s, %u routes%s%s",
+		      one ? "" : gateway_name(g), one ? "" : ": ",
 		      agent_event_name(e->kind), e->routes.count,
 		      *e->reason ? ": " : "", e->reason);
+}
+
+static void tell_node(void *arg, struct gateway *g, const struct agent_event *e)
+{
+	struct session *s = arg;
+	const struct event_origin from = { s->options->name, gateway_name(g),
+					   id_of(g, e->id) };
+	char *json = event_json(e, &from, clock_wall_ms());
+	const char *name = agent_event_name(e->kind);
+	bool alone = nobody_answers(s), moving = e->kind == AGENT_MOVING;
+
+	log_agent_event(g, e);
+	tell_manager(s, g, e);
 	if (!json) {
 		log_error("event lost", "event=%s why=\"out of memory\"", name);
 		return;
 	}
-	events_publish(s->events, json, e->kind == AGENT_ASSIGNED);
+	events_publish(s->events, json,
+		       e->kind == AGENT_ASSIGNED ? (int)gateway_index(g)
+						 : EVENTS_PASSING);
 	if (s->command)
-		command_run(s->command, name, json, id);
+		command_run(s->command, name, json, moving ? from.id : 0);
 	free(json);
-	if (id && alone)
-		step_done(s, id);
+	if (moving && alone)
+		finish(s, from.id);
 }
 
-/* Where the gateway reaches the node. */
-static void set_local(const struct session *s, struct cut *cut)
+/* As often as the most impatient gateway wants to know. */
+static void set_pace(void *arg)
 {
-	struct addr from = link_local_addr(s->link);
+	struct session *s = arg;
+	uint64_t shortest = TIME_NEVER;
 
-	memcpy(cut->local, s->options->addr, sizeof(cut->local));
-	if (!addr_is_set(&cut->local[FAMILY_V4]) &&
-	    !addr_is_set(&cut->local[FAMILY_V6]))
-		cut->local[from.af == AF_INET6 ? FAMILY_V6 : FAMILY_V4] = from;
-}
+	for (unsigned i = 0; i < s->n_gateways; i++) {
+		uint64_t it = gateway_interval_ns(s->gateways[i]);
 
-static void begin_cut(struct session *s, const struct agent_cut *what)
-{
-	struct cut cut = { .id = what->id,
-			   .routes = what->routes,
-			   .doors = what->doors,
-			   .gentle_ns = what->gentle_ns };
-
-	set_local(s, &cut);
-	cutter_begin(s->cutter, &cut);
-}
-
-static void apply(struct session *s, const struct agent_action *action)
-{
-	switch (action->type) {
-	case ACTION_CONNECT:
-		link_connect(s->link);
-		break;
-	case ACTION_SEND:
-		link_send(s->link, &action->message);
-		break;
-	case ACTION_CLOSE:
-		link_close(s->link);
-		break;
-	case ACTION_EVENT:
-		tell_node(s, &action->event);
-		break;
-	case ACTION_PACE:
-		checks_pace(s->checks, action->interval_ns);
-		break;
-	case ACTION_CUT:
-		begin_cut(s, &action->cut);
-		break;
-	case ACTION_SPARE:
-		cutter_cancel(s->cutter, action->cut.id);
-		break;
-	case ACTION_EXIT:
-		ev_break(s->loop, EVBREAK_ALL);
-		break;
+		if (it && it < shortest)
+			shortest = it;
 	}
+	checks_pace(s->checks, shortest);
 }
 
-static void step(struct session *s, const struct agent_input *in)
+static bool is_shared(void *arg, const struct gateway *g, uint16_t port,
+		      uint16_t route)
 {
-	s->stepping = true;
-	agent_step(s->agent, in, clock_monotonic_ns(), &s->actions);
-	for (unsigned i = 0; i < s->actions.count; i++)
-		apply(s, &s->actions.items[i]);
-	s->stepping = false;
-	if (s->n_done)
-		step_done(s, s->done[--s->n_done]);
-	else
-		clock_timer_set(&s->timer, agent_deadline(s->agent));
+	const struct session *s = arg;
+
+	for (unsigned i = 0; i < s->n_gateways; i++)
+		if (s->gateways[i] != g &&
+		    gateway_serves(s->gateways[i], port, route))
+			return true;
+	return false;
 }
 
-static void on_timer(void *arg)
-{
-	struct session *s = arg;
-
-	link_drain(s->link); /* an answer may be waiting to be read */
-	step_simple(s, INPUT_TICK);
-}
-
-static void on_connected(void *arg)
-{
-	step_simple(arg, INPUT_CONNECTED);
-}
-
-static void on_message(void *arg, const struct message *m)
-{
-	step(arg, &(struct agent_input){ .type = INPUT_MESSAGE, .message = m });
-}
-
-static void on_closed(void *arg, const char *why)
+static void on_left(void *arg)
 {
 	struct session *s = arg;
 
-	log_warn("gateway connection ended", "gateway=%s why=\"%s\"",
-		 s->options->gateway, why);
-	step_simple(s, INPUT_DISCONNECTED);
+	if (++s->n_left == s->n_gateways)
+		ev_break(s->loop, EVBREAK_ALL);
+}
+
+static void start_all(struct session *s)
+{
+	for (unsigned i = 0; i < s->n_gateways; i++)
+		gateway_start(s->gateways[i]);
 }
 
 static void on_start(struct ev_loop *loop, ev_timer *timer, int revents)
 {
-	step_simple(timer->data, INPUT_START);
+	start_all(timer->data);
 }
 
 static void on_health(void *arg, enum node_health health)
 {
 	struct session *s = arg;
 
-	step(s,
-	     &(struct agent_input){ .type = INPUT_HEALTH, .health = health });
+	for (unsigned i = 0; i < s->n_gateways; i++)
+		gateway_health(s->gateways[i], health);
 	if (!ev_is_active(&s->start))
 		return;
 	ev_timer_stop(s->loop, &s->start);
-	step_simple(s, INPUT_START);
+	start_all(s);
 }
 
 static void on_events_line(void *arg, const char *line)
 {
-	uint32_t id;
+	uint64_t id;
 
 	if (event_json_parse_done(line, &id))
 		log_warn("events line not understood", "allowed={\"done\":ID}");
 	else
-		step_done(arg, id);
+		finish(arg, id);
 }
 
 /* Servers on the socket are the better witness; without one the command is. */
-static void on_command_done(void *arg, uint32_t id)
+static void on_command_done(void *arg, uint64_t id)
 {
 	struct session *s = arg;
 
 	if (id && !events_clients(s->events))
-		step_done(s, id);
-}
-
-static void on_cut(void *arg, uint32_t id)
-{
-	step(arg, &(struct agent_input){ .type = INPUT_CUT, .id = id });
+		finish(s, id);
 }
 
 static void on_signal(struct ev_loop *loop, ev_signal *signal, int revents)
@@ -250,23 +197,8 @@ static void on_signal(struct ev_loop *loop, ev_signal *signal, int revents)
 	struct session *s = signal->data;
 
 	notify_stopping(&s->notify);
-	step_simple(s, INPUT_LEAVE);
-}
-
-static int open_agent(struct session *s)
-{
-	struct agent_conf conf = { .wish = s->options->wish,
-				   .cuts = s->cutter };
-	uint64_t drawn[2];
-
-	if (getrandom(drawn, sizeof(drawn), 0) != sizeof(drawn))
-		return -EIO;
-	conf.instance = drawn[0];
-	conf.seed = drawn[1];
-	memcpy(conf.name, s->options->name, sizeof(conf.name));
-	memcpy(conf.addr, s->options->addr, sizeof(conf.addr));
-	s->agent = agent_new(&conf);
-	return s->agent ? 0 : -ENOMEM;
+	for (unsigned i = 0; i < s->n_gateways; i++)
+		gateway_leave(s->gateways[i]);
 }
 
 static int open_tls(struct session *s, char *err, unsigned err_size)
@@ -283,31 +215,43 @@ static int open_tls(struct session *s, char *err, unsigned err_size)
 	return ret;
 }
 
-static int open_link(struct session *s)
-{
-	const struct link_handler handler = { on_connected, on_message,
-					      on_closed, s };
-
-	s->link = link_new(s->loop, s->options->gateway, s->tls, &handler);
-	return s->link ? 0 : -ENOMEM;
-}
-
 static bool may_end_sockets(void)
 {
 	return !capng_get_caps_process() &&
 	       capng_have_capability(CAPNG_EFFECTIVE, CAP_NET_ADMIN);
 }
 
-static int open_cutter(struct session *s)
+static bool ends_sockets(const struct options *o)
 {
-	if (s->options->no_end_sockets)
-		return 0;
+	if (o->no_end_sockets)
+		return false;
 	if (may_end_sockets())
-		return cutter_new(&s->cutter, s->loop, on_cut, s);
+		return true;
 	log_warn("connections of moved routes are not ended here",
 		 "try=\"CAP_NET_ADMIN, or --no-end-sockets\" "
 		 "instead=\"the gateway resets them\"");
-	return 0;
+	return false;
+}
+
+static int open_gateways(struct session *s)
+{
+	const struct gateway_handler handler = { tell_node, set_pace, is_shared,
+						 on_left, s };
+	struct gateway_conf conf = { .cuts = ends_sockets(s->options),
+				     .options = s->options,
+				     .tls = s->tls };
+	int ret = 0;
+
+	if (getrandom(&conf.instance, sizeof(conf.instance), 0) !=
+	    sizeof(conf.instance))
+		return -EIO;
+	for (unsigned i = 0; !ret && i < s->options->n_gateways; i++) {
+		conf.at = s->options->gateways[i];
+		conf.index = i;
+		ret = gateway_open(&s->gateways[i], s->loop, &conf, &handler);
+		s->n_gateways += !ret;
+	}
+	return ret;
 }
 
 static int open_command(struct session *s)
@@ -360,14 +304,10 @@ static void enter_realtime(void)
 static int open_parts(struct session *s, char *err, unsigned err_size)
 {
 	const struct options *o = s->options;
-	int ret = open_cutter(s);
+	int ret = open_tls(s, err, err_size);
 
 	if (!ret)
-		ret = open_agent(s);
-	if (!ret)
-		ret = open_tls(s, err, err_size);
-	if (!ret)
-		ret = open_link(s);
+		ret = open_gateways(s);
 	if (!ret)
 		ret = events_open(&s->events, s->loop, o->events,
 				  on_events_line, s, err, err_size);
@@ -391,11 +331,6 @@ int session_open(struct session **out, struct ev_loop *loop,
 	s->loop = loop;
 	s->options = o;
 	s->notify.fd = -1;
-	ret = clock_timer_init(&s->timer, loop, on_timer, s);
-	if (ret) {
-		free(s);
-		return ret;
-	}
 	ret = open_parts(s, err, err_size);
 	if (ret) {
 		if (!*err)
@@ -428,16 +363,14 @@ void session_free(struct session *s)
 	if (!s)
 		return;
 	checks_free(s->checks);
-	cutter_free(s->cutter);
 	command_free(s->command);
 	events_free(s->events);
-	link_free(s->link);
+	while (s->n_gateways)
+		gateway_free(s->gateways[--s->n_gateways]);
 	tls_free(s->tls);
-	agent_free(s->agent);
 	ev_timer_stop(s->loop, &s->alive);
 	notify_fini(&s->notify);
 	ev_signal_stop(s->loop, &s->term);
 	ev_signal_stop(s->loop, &s->interrupt);
-	clock_timer_fini(&s->timer);
 	free(s);
 }

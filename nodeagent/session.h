@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A running agent: carries inputs to agent.h's state machine and its actions
- * to the link, the checks and the local servers. It decides nothing.
+ * A running agent: its gateways (gateway.h), the checks of its server, and the
+ * local programs that hear what happens. It decides nothing.
  */
 #ifndef HALO_NODEAGENT_SESSION_H
 #define HALO_NODEAGENT_SESSION_H

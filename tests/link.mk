@@ -65,6 +65,7 @@ HELPERS += $(O)/tests/bench/http_load $(O)/tests/bench/udp_flood \
 LINK_test_agent_options := $(AGENT_OBJS) $(call ar,io wire base)
 LINK_test_agent_link := $(LINK_test_agent_options)
 LINK_test_agent_session := $(LINK_test_agent_options)
+LINK_test_agent_gateways := $(LINK_test_agent_options)
 LINK_test_nfq := $(call ar,io base)
 LINK_test_notify := $(call ar,io base)
 LINK_test_agent_cutter := $(LINK_test_agent_options)

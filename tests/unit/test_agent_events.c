@@ -32,7 +32,7 @@ struct fixture {
 	char said[EVENTS_LINE_MAX]; /* by a client, the last line */
 	bool answers;		    /* what is said, by an event */
 	unsigned lines;
-	uint32_t done[8]; /* commands, in order */
+	uint64_t done[8]; /* commands, in order */
 	unsigned n_done;
 };
 
@@ -47,10 +47,10 @@ static void on_line(void *arg, const char *line)
 	snprintf(f->said, sizeof(f->said), "%s", line);
 	f->lines++;
 	if (f->answers)
-		events_publish(f->events, "so be it\n", false);
+		events_publish(f->events, "so be it\n", EVENTS_PASSING);
 }
 
-static void on_done(void *arg, uint32_t id)
+static void on_done(void *arg, uint64_t id)
 {
 	struct fixture *f = arg;
 
@@ -121,17 +121,19 @@ static void assert_hears(int fd, const char *text)
 static void an_event_is_one_line_of_json(void **state)
 {
 	static const uint16_t ids[] = { 1, 2, 3, 12 };
+	const struct event_origin from = { "a", "198.19.0.1:7460", 5 };
 	struct agent_event e = { .kind = AGENT_MOVING,
 				 .version = 9,
 				 .id = 5,
 				 .deadline_ms = 500,
 				 .reason = "join",
 				 .routes = { ids, 4 } };
-	char *line = event_json(&e, "a", 1234);
+	char *line = event_json(&e, &from, 1234);
 
 	assert_string_equal(line,
 			    "{\"event\":\"moving\",\"time_ms\":1234,"
-			    "\"node\":\"a\",\"version\":9,"
+			    "\"node\":\"a\","
+			    "\"gateway\":\"198.19.0.1:7460\",\"version\":9,"
 			    "\"routes\":[[1,3],[12,12]],\"reason\":\"join\","
 			    "\"id\":5,\"deadline_ms\":500}\n");
 	free(line);
@@ -139,8 +141,9 @@ static void an_event_is_one_line_of_json(void **state)
 
 static void no_routes_are_an_empty_list(void **state)
 {
+	const struct event_origin from = { "a", "g:1", 0 };
 	struct agent_event e = { .kind = AGENT_ASSIGNED };
-	char *line = event_json(&e, "a", 0);
+	char *line = event_json(&e, &from, 0);
 
 	assert_non_null(strstr(line, "\"routes\":[]"));
 	free(line);
@@ -154,13 +157,16 @@ static void only_done_with_a_number_is_understood(void **state)
 		"{\"done\":\"1\"}",
 		"[1]",
 		"{\"done\":-1}",
-		"{\"done\":4294967296}",
+		"{\"done\":17179869184}",
 		"done 1",
 		"{\"done\":1.5}",
 		"{\"done\":1",
 	};
-	uint32_t id = 0;
+	uint64_t id = 0;
 
+	assert_int_equal(event_json_parse_done("{\"done\":4294967303}", &id),
+			 0);
+	assert_int_equal(id, 1ull << 32 | 7);
 	assert_int_equal(event_json_parse_done("{\"done\":7}", &id), 0);
 	assert_int_equal(id, 7);
 	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++)
@@ -173,7 +179,7 @@ static void every_client_hears_an_event(void **state)
 	struct fixture *f = *state;
 	int a = join(f), b = join(f);
 
-	events_publish(f->events, "x\n", false);
+	events_publish(f->events, "x\n", EVENTS_PASSING);
 	assert_hears(a, "x\n");
 	assert_hears(b, "x\n");
 	close(a);
@@ -186,9 +192,9 @@ static void who_comes_later_hears_what_is_remembered(void **state)
 	struct fixture *f = *state;
 	int fd;
 
-	events_publish(f->events, "old\n", true);
-	events_publish(f->events, "new\n", true);
-	events_publish(f->events, "passing\n", false);
+	events_publish(f->events, "old\n", 0);
+	events_publish(f->events, "new\n", 0);
+	events_publish(f->events, "passing\n", EVENTS_PASSING);
 	fd = join(f);
 	assert_hears(fd, "new\n");
 	close(fd);
@@ -229,7 +235,7 @@ static void a_client_that_does_not_read_is_dropped(void **state)
 	memset(line, 'x', sizeof(line));
 	line[sizeof(line) - 1] = 0;
 	for (int i = 0; i < 2000 && events_clients(f->events); i++)
-		events_publish(f->events, line, false);
+		events_publish(f->events, line, EVENTS_PASSING);
 	assert_int_equal(events_clients(f->events), 0);
 	close(lazy);
 }

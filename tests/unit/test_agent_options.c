@@ -44,7 +44,7 @@ static void what_is_not_said_has_its_default(void **state)
 {
 	struct options o = parsed("--gateway 198.19.0.1:7460 --key k --name a");
 
-	assert_string_equal(o.gateway, "198.19.0.1:7460");
+	assert_string_equal(o.gateways[0], "198.19.0.1:7460");
 	assert_string_equal(o.key, "k");
 	assert_string_equal(o.name, "a");
 	assert_string_equal(o.events, "/run/halo-agent/events.sock");
@@ -58,7 +58,8 @@ static void what_is_not_said_has_its_default(void **state)
 static void everything_can_be_said(void **state)
 {
 	struct options o = parsed(
-		"--gateway [fd00::1]:7460 --no-auth --name web-1 "
+		"--gateway [fd00::1]:7460 --gateway 198.19.0.2:7460 --no-auth "
+		"--name web-1 "
 		"--address 198.18.0.9 --address fd00:198:18::9 --wish reserve "
 		"--check listen:8001 --check tcp:80 --on-event hook "
 		"--events /tmp/e --realtime --log-level debug "
@@ -71,6 +72,8 @@ static void everything_can_be_said(void **state)
 	assert_string_equal(addr_format(&o.addr[FAMILY_V6], text),
 			    "fd00:198:18::9");
 	assert_int_equal(o.wish, WISH_RESERVE);
+	assert_int_equal(o.n_gateways, 2);
+	assert_string_equal(o.gateways[1], "198.19.0.2:7460");
 	assert_int_equal(o.n_checks, 2);
 	assert_int_equal(o.checks[1].kind, CHECK_TCP);
 	assert_string_equal(o.on_event, "hook");
@@ -92,6 +95,10 @@ static void what_is_wrong_is_named(void **state)
 		{ "", "--gateway HOST:PORT is missing" },
 		{ "--gateway h:1 --name a", "--key FILE is missing" },
 		{ "--gateway h:1 --key k --no-auth", "exclude each other" },
+		{ "--gateway h:1 --gateway h:1", "named twice" },
+		{ "--gateway h:1 --gateway h:2 --gateway h:3 --gateway h:4 "
+		  "--gateway h:5",
+		  "at most 4" },
 		{ "--gateway h", "HOST:PORT is wanted" },
 		{ "--gateway", "--gateway: its value is missing" },
 		{ "--nonsense", "--nonsense: no such option" },

@@ -36,7 +36,8 @@ static int set_up(void **state)
 	ev_timer_start(EV_DEFAULT, &p->too_long);
 	snprintf(p->gateway, sizeof(p->gateway), "127.0.0.1:%u", p->door.port);
 	snprintf(p->events, sizeof(p->events), "%s/events", p->dir);
-	p->options = (struct options){ .gateway = p->gateway,
+	p->options = (struct options){ .gateways = { p->gateway },
+				       .n_gateways = 1,
 				       .events = p->events,
 				       .name = "web-1",
 				       .no_auth = true,
