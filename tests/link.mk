@@ -58,6 +58,7 @@ LINK_ct_fill := $(call ar,io base)
 LINK_syn_flood := $(call ar,io packet base)
 LINK_ct_seq_driver := $(call ar,io packet wire base)
 LINK_test_plane_nft_table := $(call ar,plane io packet control table wire conf base)
+LINK_test_plane_nft_early := $(call ar,plane io packet control table wire conf base)
 LINK_http_load := $(patsubst %.c,$(O)/obj/%.o,$(wildcard tests/bench/load/*.c))
 LINK_udp_flood := $(LINK_http_load)
 HELPERS += $(O)/tests/bench/http_load $(O)/tests/bench/udp_flood \

@@ -266,15 +266,18 @@ static void put_entry(struct nlmsghdr *nlh, const struct conntrack_entry *e)
 /* What is to be done with each of many entries. */
 struct order {
 	uint8_t type;
-	uint32_t mask;		 /* of the mark to be set; 0: none */
-	struct listing *answers; /* NULL: none */
+	uint32_t mask; /* of the mark to be set; 0: none */
+	mnl_cb_t fn;   /* for answers; of errors, those of entries that are not
+			* there, by their number, from 1, as the sequence */
+	void *arg;
 };
 
 static size_t put_order(void *buf, const struct order *o,
-			const struct conntrack_entry *e)
+			const struct conntrack_entry *e, unsigned number)
 {
 	struct nlmsghdr *nlh = request(buf, o->type, e->client.addr.af);
 
+	nlh->nlmsg_seq = number;
 	put_entry(nlh, e);
 	if (o->mask)
 		put_mark(nlh, &(struct conntrack_mark){ .value = e->mark,
@@ -292,19 +295,25 @@ static int order_all(struct conntrack *ct, const struct order *o,
 	while (i < count && !err) {
 		size_t len = 0;
 
-		while (i < count && len + ORDER_LEN <= sizeof(buf))
-			len += put_order(buf + len, o, &entries[i++]);
-		err = nfnl_ask(ct->orders, buf, len, -ENOENT,
-			       o->answers ? list_one : NULL, o->answers);
+		for (; i < count && len + ORDER_LEN <= sizeof(buf); i++)
+			len += put_order(buf + len, o, &entries[i], i + 1);
+		err = nfnl_ask(ct->orders, buf, len, -ENOENT, o->fn, o->arg);
 	}
 	return err;
+}
+
+static int take_found(const struct nlmsghdr *nlh, void *arg)
+{
+	return nlh->nlmsg_type == NLMSG_ERROR ? MNL_CB_OK : list_one(nlh, arg);
 }
 
 int conntrack_find(struct conntrack *ct, const struct conntrack_entry *wanted,
 		   unsigned count, conntrack_fn fn, void *arg)
 {
 	struct listing l = { .fn = fn, .arg = arg };
-	const struct order o = { .type = IPCTNL_MSG_CT_GET, .answers = &l };
+	const struct order o = { .type = IPCTNL_MSG_CT_GET,
+				 .fn = take_found,
+				 .arg = &l };
 
 	return order_all(ct, &o, wanted, count);
 }
@@ -319,11 +328,25 @@ int conntrack_change_marks(struct conntrack *ct,
 	return order_all(ct, &o, entries, count);
 }
 
-int conntrack_delete(struct conntrack *ct,
-		     const struct conntrack_entry *entries, unsigned count)
+static int note_gone(const struct nlmsghdr *nlh, void *arg)
 {
-	const struct order o = { .type = IPCTNL_MSG_CT_DELETE };
+	bool *gone = arg;
 
+	if (nlh->nlmsg_type == NLMSG_ERROR)
+		gone[nlh->nlmsg_seq - 1] = true;
+	return MNL_CB_OK;
+}
+
+int conntrack_delete(struct conntrack *ct,
+		     const struct conntrack_entry *entries, unsigned count,
+		     bool *gone)
+{
+	const struct order o = { .type = IPCTNL_MSG_CT_DELETE,
+				 .fn = gone ? note_gone : NULL,
+				 .arg = gone };
+
+	for (unsigned i = 0; gone && i < count; i++)
+		gone[i] = false;
 	return order_all(ct, &o, entries, count);
 }
 

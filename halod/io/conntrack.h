@@ -67,9 +67,11 @@ int conntrack_delete_marked(struct conntrack *ct,
 int conntrack_change_marks(struct conntrack *ct,
 			   const struct conntrack_entry *entries,
 			   unsigned count, uint32_t mask);
-/* These alone; those that are gone meanwhile are fine. */
+/* These alone; those that are gone meanwhile are fine, and true in gone[count],
+ * which may be NULL. */
 int conntrack_delete(struct conntrack *ct,
-		     const struct conntrack_entry *entries, unsigned count);
+		     const struct conntrack_entry *entries, unsigned count,
+		     bool *gone);
 
 /* How full it is, and what that has cost since the machine was started. */
 struct conntrack_room {

@@ -103,7 +103,10 @@ static int take_answer(const struct asking *q, const char *buf, size_t len)
 		if (nlh->nlmsg_type != NLMSG_ERROR) {
 			if (q->fn)
 				q->fn(nlh, q->arg);
-		} else if (!err && e->error != q->ignore) {
+		} else if (e->error == q->ignore) {
+			if (q->fn)
+				q->fn(nlh, q->arg);
+		} else if (!err) {
 			err = e->error;
 		}
 	}

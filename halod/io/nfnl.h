@@ -32,7 +32,8 @@ int nfnl_dump_on(struct mnl_socket *nl, struct nlmsghdr *request, mnl_cb_t fn,
 /* The kernel has done its work when the send returns: 0 or the first -errno it
  * has to tell. Silence is consent. Errors equal to ignore are passed over. */
 int nfnl_send(struct mnl_socket *nl, const void *buf, size_t len, int ignore);
-/* The same, and what it answers is handed to fn. */
+/* The same, and what it answers is handed to fn, the errors that are passed
+ * over too. */
 int nfnl_ask(struct mnl_socket *nl, const void *buf, size_t len, int ignore,
 	     mnl_cb_t fn, void *arg);
 

@@ -24,6 +24,7 @@
 #include "plane/gate.h"
 #include "plane/plane_nft_doors.h"
 #include "plane/plane_nft_drift.h"
+#include "plane/plane_nft_early.h"
 #include "plane/plane_nft_ends.h"
 #include "plane/plane_nft_syns.h"
 #include "plane/plane_nft_table.h"
@@ -345,6 +346,35 @@ static int nft_adopt(struct plane *p, struct table **found)
 	return 0;
 }
 
+/* Whoever is held altogether is suspect, or drained: it is ended in a moment if
+ * it does not come back. */
+static void expect_ends(struct plane *p, const struct route_set *routes)
+{
+	uint32_t tags[PLANE_NFT_EARLY_MAX];
+	unsigned count =
+		plane_nft_early_suspects(p->table.now, &p->table.held, routes,
+					 tags, PLANE_NFT_EARLY_MAX);
+
+	for (unsigned i = 0; i < count; i++)
+		plane_nft_ends_expect(p->ends, tags[i], true);
+}
+
+/* A former occupant of their seats, who is lost, is expected still. */
+static void expect_no_ends(struct plane *p, const struct route_set *routes)
+{
+	const struct table *t = p->table.now;
+	uint16_t last = SEAT_NONE;
+
+	for (uint32_t i = 0; i < routes->count; i++) {
+		uint16_t seat = t->seat_of[routes->ids[i]];
+
+		if (seat != last && t->seat[seat].tag)
+			plane_nft_ends_expect(p->ends, t->seat[seat].tag,
+					      false);
+		last = seat;
+	}
+}
+
 static int nft_hold(struct plane *p, const struct route_set *routes, bool on)
 {
 	int err;
@@ -354,6 +384,10 @@ static int nft_hold(struct plane *p, const struct route_set *routes, bool on)
 	err = plane_nft_table_hold(&p->table, routes, on);
 	if (!on || err)
 		gate_hold(p->gate, routes, false);
+	if (!on)
+		expect_no_ends(p, routes);
+	else if (!err)
+		expect_ends(p, routes);
 	return err;
 }
 

@@ -14,23 +14,18 @@
 #include "io/conntrack.h"
 #include "io/rawsock.h"
 #include "io/realtime.h"
-#include "packet/reset.h"
 #include "packet/route_bits.h"
+#include "plane/plane_nft_early.h"
+#include "plane/plane_nft_tell.h"
 
 /* What was on its way through the kernel when the first look came is confirmed
  * by now. */
 #define SECOND_LOOK_NS (20 * NS_PER_MS)
 /* RFC 5961: a second challenge within 500 ms goes unanswered. */
 #define TELL_AGAIN_NS (600 * NS_PER_MS)
-#define FIFO_PRIORITY 4	 /* below those that hold and judge */
-#define CHUNK	      64 /* entries deleted at once */
-#define FLOWS_FIRST   256
+#define FIFO_PRIORITY 4	  /* below those that hold and judge */
+#define CHUNK	      64  /* entries deleted at once */
 #define NEWEST	      256 /* SYNs that are looked for first */
-
-struct flows {
-	struct conntrack_entry *entries;
-	size_t count, room;
-};
 
 enum step { FIRST_LOOK, SECOND_LOOK, TELL_AGAIN };
 
@@ -44,7 +39,7 @@ struct job {
 	struct route_bits routes;
 	struct engine_conf *former; /* doors that may be gone; NULL: by tag */
 	uint64_t ended;
-	struct flows told; /* to be told again */
+	struct plane_nft_flows told; /* to be told again */
 };
 
 struct plane_nft_ends {
@@ -62,32 +57,17 @@ struct plane_nft_ends {
 	struct plane_nft_syns *syns;
 	struct conntrack *ct;
 	struct rawsock raw, replay;
-	struct ct_seq *seq; /* NULL: SYN/ACKs have to do */
+	struct ct_seq *seq;	      /* NULL: SYN/ACKs have to do */
+	struct plane_nft_early early; /* what the main thread expects apart */
 
 	struct {
 		_Atomic uint64_t replayed, told_clients, told_nodes, ended;
 	} count;
 };
 
-static int flows_add(struct flows *f, const struct conntrack_entry *e)
-{
-	if (f->count == f->room) {
-		size_t room = f->room ? 2 * f->room : FLOWS_FIRST;
-		struct conntrack_entry *grown =
-			realloc(f->entries, room * sizeof(*grown));
-
-		if (!grown)
-			return -ENOMEM;
-		f->entries = grown;
-		f->room = room;
-	}
-	f->entries[f->count++] = *e;
-	return 0;
-}
-
 static void free_job(struct job *j)
 {
-	free(j->told.entries);
+	plane_nft_flows_clear(&j->told);
 	free(j->former);
 	free(j);
 }
@@ -111,34 +91,6 @@ static bool concerns(const struct plane_nft_ends *e, const struct job *j,
 	return j->all_routes || route_bits_has(&j->routes, door.route);
 }
 
-/* Makes the receiver answer with the sequence number it expects: a SYN/ACK is
- * challenged by whoever has the connection (RFC 5961, section 4), and the
- * answer, of no flow any more, earns it a reset that it must accept. */
-static void challenge(struct plane_nft_ends *e, const struct endpoint *from,
-		      const struct endpoint *to, uint32_t seq)
-{
-	struct reset r = { .src = *from,
-			   .dst = *to,
-			   .seq = seq,
-			   .ack = ~seq,
-			   .flags = TCP_SYN | TCP_ACK };
-	uint8_t out[RESET_LEN_MAX];
-
-	rawsock_send(&e->raw, out, reset_build(&r, out));
-}
-
-/* One that the receiver accepts at once, if seq is what it expects. */
-static void reset(struct plane_nft_ends *e, const struct endpoint *from,
-		  const struct endpoint *to, uint32_t seq)
-{
-	struct reset r = {
-		.src = *from, .dst = *to, .seq = seq, .flags = TCP_RST
-	};
-	uint8_t out[RESET_LEN_MAX];
-
-	rawsock_send(&e->raw, out, reset_build(&r, out));
-}
-
 /* Only who has taken part in a handshake is told: no victim of a forged source
  * hears of us. */
 static bool is_to_be_told(const struct conntrack_entry *c)
@@ -150,30 +102,6 @@ static bool is_to_be_told(const struct conntrack_entry *c)
 static bool is_unanswered(const struct conntrack_entry *c)
 {
 	return c->state == CONNTRACK_SYN_SENT && !c->answered;
-}
-
-static void ask_to_answer(struct plane_nft_ends *e, const struct job *j,
-			  const struct conntrack_entry *c)
-{
-	challenge(e, &c->door, &c->client, c->id);
-	if (j->forced)
-		return;
-	challenge(e, &c->peer, &c->node, c->id);
-}
-
-/* A node that lives may have sent more between the look and the end, and so may
- * its client: then a reset comes too low, and the challenge makes up for it. */
-static void tell(struct plane_nft_ends *e, const struct job *j,
-		 const struct conntrack_entry *c,
-		 const struct ct_seq_item *numbers)
-{
-	if (numbers->found) {
-		reset(e, &c->door, &c->client, numbers->to_client);
-		if (j->forced)
-			return;
-		reset(e, &c->peer, &c->node, numbers->to_node);
-	}
-	ask_to_answer(e, j, c);
 }
 
 static void replay(struct plane_nft_ends *e, const struct conntrack_entry *c)
@@ -200,10 +128,10 @@ static void settle(struct plane_nft_ends *e, struct job *j,
 	if (is_unanswered(c)) {
 		replay(e, c);
 	} else if (is_to_be_told(c)) {
-		tell(e, j, c, numbers);
+		plane_nft_tell(&e->raw, c, numbers, j->forced);
 		e->count.told_clients++;
 		e->count.told_nodes += !j->forced;
-		if (flows_add(&j->told, c))
+		if (plane_nft_flows_add(&j->told, c))
 			log_warn("client is told once only",
 				 "error=\"out of memory\"");
 	}
@@ -235,18 +163,21 @@ static void read_numbers(struct plane_nft_ends *e,
 }
 
 /* Deleted before anybody is told: as long as the kernel knows the flow, the
- * answers go to the node and nobody notices. */
+ * answers go to the node and nobody notices. Who has gone meanwhile may have
+ * come back with the same port, and is left in peace. */
 static void end_chunk(struct ending *in)
 {
 	struct ct_seq_item numbers[CHUNK];
+	bool gone[CHUNK];
 
 	read_numbers(in->ends, in->entries, in->count, numbers);
-	in->err = conntrack_delete(in->ends->ct, in->entries, in->count);
+	in->err = conntrack_delete(in->ends->ct, in->entries, in->count, gone);
 	if (in->err)
 		return;
 	plane_nft_syns_drain(in->ends->syns);
 	for (unsigned i = 0; i < in->count; i++)
-		settle(in->ends, in->job, &in->entries[i], &numbers[i]);
+		if (!gone[i])
+			settle(in->ends, in->job, &in->entries[i], &numbers[i]);
 	in->count = 0;
 }
 
@@ -318,17 +249,41 @@ static int end_all(struct plane_nft_ends *e, struct ending *in, bool assured)
 	return err;
 }
 
+/* false: no list was made when the node fell silent. */
+static bool end_listed(struct plane_nft_ends *e, struct ending *in)
+{
+	struct plane_nft_flows listed;
+
+	if (!plane_nft_early_take(&e->early, in->job->tag, &listed))
+		return false;
+	for (size_t i = 0; i < listed.count && !in->err; i++)
+		end_one(in, &listed.entries[i]);
+	if (!in->err)
+		end_chunk(in);
+	plane_nft_flows_clear(&listed);
+	return true;
+}
+
+/* clients who believe in their connection do not wait for 100,000 half-open
+ * ones of a flood */
+static int end_walking(struct plane_nft_ends *e, struct ending *in)
+{
+	int err = 0;
+
+	if (in->job->step == FIRST_LOOK)
+		err = end_all(e, in, true);
+	return err || in->err ? err : end_all(e, in, false);
+}
+
+/* What a list lacks is left to the next look: a walk at once would keep those
+ * from a CPU that are to hear of it. */
 static void end_found(struct plane_nft_ends *e, struct job *j)
 {
 	struct ending in = { .ends = e, .job = j };
 	int err = end_newest(e, &in);
 
-	/* clients who believe in their connection do not wait for 100,000
-	 * half-open ones of a flood */
-	if (!err && !in.err && j->step == FIRST_LOOK)
-		err = end_all(e, &in, true);
-	if (!err && !in.err)
-		err = end_all(e, &in, false);
+	if (!err && !in.err && !end_listed(e, &in))
+		err = end_walking(e, &in);
 	if (err || in.err)
 		log_error("flows not ended", "tag=%u error=\"%s\"", j->tag,
 			  strerror(err ? -err : -in.err));
@@ -348,7 +303,7 @@ static void tell_again(struct plane_nft_ends *e, const struct job *j)
 		read_numbers(e, c, count, numbers);
 		for (unsigned i = 0; i < count; i++)
 			if (!numbers[i].found)
-				ask_to_answer(e, j, &c[i]);
+				plane_nft_tell_ask(&e->raw, &c[i], j->forced);
 	}
 }
 
@@ -414,29 +369,56 @@ static void wait_for(struct plane_nft_ends *e, uint64_t due_ns)
 	struct timespec at = { .tv_sec = (time_t)(due_ns / NS_PER_S),
 			       .tv_nsec = (long)(due_ns % NS_PER_S) };
 
-	pthread_cond_timedwait(&e->asked, &e->lock, &at);
+	if (due_ns == TIME_NEVER)
+		pthread_cond_wait(&e->asked, &e->lock);
+	else
+		pthread_cond_timedwait(&e->asked, &e->lock, &at);
 }
 
-/* A job that is due, out of the list; NULL: stop. */
-static struct job *next_job(struct plane_nft_ends *e)
+static void list_early(struct plane_nft_ends *e)
 {
-	struct job *j = NULL;
+	int err = plane_nft_early_work(&e->early, e->ct, &e->tag);
 
+	if (err)
+		log_warn("flows not listed early", "error=\"%s\"",
+			 strerror(-err));
+}
+
+static void do_job(struct plane_nft_ends *e, struct job *j)
+{
+	if (!take_step(e, j)) {
+		free_job(j);
+		return;
+	}
 	pthread_mutex_lock(&e->lock);
-	while (!e->stop && !j) {
-		struct job **first = first_due(e);
+	append(e, j);
+	pthread_mutex_unlock(&e->lock);
+}
 
-		if (!*first) {
-			pthread_cond_wait(&e->asked, &e->lock);
-		} else if ((*first)->due_ns > clock_monotonic_ns()) {
-			wait_for(e, (*first)->due_ns);
-		} else {
-			j = *first;
+/* A job that is due, out of the list; NULL: none, but there are lists to be
+ * made or dropped. false: stop. */
+static bool wait_for_work(struct plane_nft_ends *e, struct job **out)
+{
+	bool due = false, stop;
+
+	*out = NULL;
+	pthread_mutex_lock(&e->lock);
+	while (!e->stop && !due) {
+		struct job **first = first_due(e), *j = *first;
+		uint64_t now_ns = clock_monotonic_ns();
+
+		due = true;
+		if (j && j->due_ns <= now_ns) {
 			*first = j->next;
+			*out = j;
+		} else if (!plane_nft_early_is_due(&e->early, now_ns)) {
+			due = false;
+			wait_for(e, j ? j->due_ns : TIME_NEVER);
 		}
 	}
+	stop = e->stop;
 	pthread_mutex_unlock(&e->lock);
-	return j;
+	return !stop;
 }
 
 static void *work(void *arg)
@@ -447,14 +429,11 @@ static void *work(void *arg)
 	if (e->realtime && realtime_enter(FIFO_PRIORITY))
 		log_warn("flows are ended without real-time priority",
 			 "why=\"no CAP_SYS_NICE\"");
-	while ((j = next_job(e))) {
-		if (!take_step(e, j)) {
-			free_job(j);
-			continue;
-		}
-		pthread_mutex_lock(&e->lock);
-		append(e, j);
-		pthread_mutex_unlock(&e->lock);
+	while (wait_for_work(e, &j)) {
+		if (j)
+			do_job(e, j);
+		else
+			list_early(e);
 	}
 	return NULL;
 }
@@ -526,6 +505,7 @@ void plane_nft_ends_free(struct plane_nft_ends *e)
 		free_job(e->jobs);
 		e->jobs = next;
 	}
+	plane_nft_early_fini(&e->early);
 	rawsock_fini(&e->replay);
 	rawsock_fini(&e->raw);
 	conntrack_close(e->ct);
@@ -544,6 +524,14 @@ static void hand_over(struct plane_nft_ends *e, struct job *j)
 {
 	pthread_mutex_lock(&e->lock);
 	append(e, j);
+	pthread_cond_signal(&e->asked);
+	pthread_mutex_unlock(&e->lock);
+}
+
+void plane_nft_ends_expect(struct plane_nft_ends *e, uint32_t tag, bool on)
+{
+	plane_nft_early_expect(&e->early, tag, on);
+	pthread_mutex_lock(&e->lock);
 	pthread_cond_signal(&e->asked);
 	pthread_mutex_unlock(&e->lock);
 }

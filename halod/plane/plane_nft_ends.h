@@ -41,6 +41,10 @@ void plane_nft_ends_use(struct plane_nft_ends *e, struct ct_seq *seq);
 /* What is asked for and not begun is left. */
 void plane_nft_ends_free(struct plane_nft_ends *e);
 
+/* All flows of the instance may have to be ended in a moment: they are looked
+ * for already. Or no longer. From one thread; returns at once. */
+void plane_nft_ends_expect(struct plane_nft_ends *e, uint32_t tag, bool on);
+
 /* Returns at once; PLANE_FLOWS_ENDED follows. count 0: all routes. Copies
  * routes. -ENOMEM. */
 int plane_nft_ends_ask(struct plane_nft_ends *e, uint32_t tag,

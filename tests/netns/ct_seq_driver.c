@@ -138,7 +138,7 @@ static int end_all(struct ct_seq *s, struct rawsock *raw, struct flows *f)
 	err = read_all(s, f);
 	if (err)
 		return fail("read", err);
-	err = conntrack_delete(f->ct, f->entries, f->count);
+	err = conntrack_delete(f->ct, f->entries, f->count, NULL);
 	if (err)
 		return fail("delete", err);
 	say("deleted");

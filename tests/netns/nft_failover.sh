@@ -6,11 +6,11 @@
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/nft_lib.sh"
 
-# told LOOSE ADDRESS: idle clients of a node that turns silent, and of one that
-# lives
+# told LOOSE ADDRESS [held]: idle clients of a node that turns silent, with its
+# routes held before that is taken for certain; and of one that lives
 told() {
-	local loose=$1 to=$2 what former
-	what="tcp_loose=$loose, $to"
+	local loose=$1 to=$2 held=${3:-} what former
+	what="tcp_loose=$loose, $to${held:+, held}"
 	lab_exec gateway sysctl -qw \
 		net.netfilter.nf_conntrack_tcp_loose="$loose"
 	call idle "$to" 8005 200
@@ -18,10 +18,15 @@ told() {
 		lab_wait "$SOON" heard idle 'greeted a' 200
 	check "the kernel has their flows by tag" has_flows 11 200 "$to"
 	lab_link a down
+	if [ -n "$held" ]; then
+		order hold 1 12
+		sleep 0.05 # their flows are looked for meanwhile
+	fi
 	check "their node's seat gets another occupant" occupy 1 21 b
 	former=$(moment driver 'end asked')
 	answers=$(flowless)
 	check "the lost instance's flows are ended" order end 11 1 12 forced
+	[ -z "$held" ] || order release 1 12
 	check "all 200 idle clients are told" lab_wait 2 heard idle ' reset' 200
 	answers=$(($(flowless) - answers))
 	is_told_once "$former" || answers=
@@ -84,7 +89,7 @@ for to in "$VIP" "$VIP6"; do
 	told 1 "$to"
 	[ -z "$exact" ] || [ -z "$answers" ] || check "none had to be asked where he was" \
 		[ "$answers" -eq 0 ]
-	told 0 "$to"
+	told 0 "$to" held
 	drained "$to"
 done
 
