@@ -76,3 +76,5 @@ LINK_test_nft_foreign := $(call ar,io base)
 LINK_test_agent_exec := $(addprefix $(O)/obj/nodeagent/,exec_check.o spawn.o) $(call ar,io base)
 LINK_test_agent_checks := $(LINK_test_agent_options)
 LINK_test_agent_http := $(O)/obj/nodeagent/http_check.o $(call ar,base)
+HELPERS += $(O)/tests/bench/scale/swarm
+LINK_swarm := $(addprefix $(O)/obj/nodeagent/,agent.o link.o) $(call ar,io wire base)
