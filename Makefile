@@ -125,9 +125,17 @@ $(FUZZERS): $(O)/%: $(O)/obj/%.o $$(call test_link,%)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS_io) $(LIBS_conf) -Wl,--as-needed -lcurl
 
-tests: all $(TESTS) $(HELPERS)
+# preloaded into halod: tests/netns/audit_failures.sh
+FAULT := $(O)/tests/fault/fail_nth.so
+$(FAULT): tests/fault/fail_nth.c
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)gcc -std=gnu17 -O1 -g -Wall -Wextra $(if $(WERROR),-Werror) \
+		-D_GNU_SOURCE -fPIC -shared -o $@ $< -ldl -pthread
+
+tests: all $(TESTS) $(HELPERS) $(FAULT)
 benches: all $(BENCHES) $(HELPERS)
-helpers: all $(HELPERS)
+helpers: all $(HELPERS) $(FAULT)
 fuzzers: $(FUZZERS)
 
 MAN := $(patsubst doc/%.scd,$(O)/man/%,$(wildcard doc/*.scd))
@@ -168,6 +176,8 @@ bench: deps
 	@scripts/run-bench
 fuzz: deps
 	@scripts/run-fuzz
+soak: deps
+	@scripts/soak
 cov: deps
 	@scripts/run-cov
 
@@ -206,6 +216,7 @@ help:
 	@echo 'make demo       a lab of namespaces, a cluster, faults (root)'
 	@echo 'make bench      measure; a table and build/bench/*.json (root)'
 	@echo 'make fuzz       run each fuzzer for FUZZ_SECONDS=60'
+	@echo 'make soak       hours: simulations, fuzzers, kills, failing calls (root)'
 	@echo 'make cov        coverage of the unit tests, a line per layer'
 	@echo 'make man        manual pages into build/man'
 	@echo 'make install    DESTDIR= PREFIX=/usr/local'
@@ -215,7 +226,7 @@ help:
 
 .PHONY: all tests benches helpers fuzzers man deps check check-vm demo bench \
 	kmod modules_install install-dkms bench-vm \
-	fuzz cov install clean help
+	fuzz soak cov install clean help
 .SECONDARY:
 
 -include $(shell find $(O)/obj -name '*.d' 2>/dev/null)

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#define HASH_NONFATAL_OOM 1 /* else it ends the program */
 #include <uthash.h>
 #include <utlist.h>
 
@@ -50,6 +51,10 @@ static struct pending_source *need_source(struct pending *p,
 		return NULL;
 	s->addr = *addr;
 	HASH_ADD(hh, p->sources, addr, sizeof(s->addr), s);
+	if (!s->hh.tbl) {
+		free(s);
+		return NULL;
+	}
 	return s;
 }
 
