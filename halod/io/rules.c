@@ -118,59 +118,76 @@ static void put_choices(FILE *f, const struct rules_conf *c,
 }
 
 /* Clients' packets to doors, and errors about what doors sent to clients. */
-static void put_from_clients(FILE *f, const struct engine_conf *c,
-			     const struct family *fam, const struct addr *vip)
+static void put_to_doors(FILE *f, const struct engine_conf *c,
+			 const struct family *fam)
 {
-	char to[ADDR_STRLEN];
-
-	addr_format(vip, to);
 	for (unsigned i = 0; i < c->n_services; i++) {
 		const struct engine_service *s = &c->services[i];
 
-		fprintf(f, "%s daddr %s %s dport", fam->ip, to,
-			protocol_name(s));
+		fprintf(f, "%s dport", protocol_name(s));
 		put_range(f, c, s);
 		fprintf(f, " notrack goto from_client_%s\n", fam->ip);
 	}
-	fprintf(f, "%s daddr %s %s %s", fam->ip, to, fam->icmp_error,
-		fam->inner_src_port);
+	fprintf(f, "%s %s", fam->icmp_error, fam->inner_src_port);
 	put_ports(f, c);
 	fprintf(f, " notrack goto about_client_%s\n", fam->ip);
-	fprintf(f, "%s daddr %s %s %s notrack goto about_client_%s\n", fam->ip,
-		to, fam->icmp_error, fam->inner_is_odd, fam->ip);
+	fprintf(f, "%s %s notrack goto about_client_%s\n", fam->icmp_error,
+		fam->inner_is_odd, fam->ip);
 }
 
-/* Nodes' packets from doors, and errors about what was sent to nodes. The
- * gateway's own connections to nodes (probes) stay tracked: unless says so. */
-static void put_from_nodes(FILE *f, const struct engine_conf *c,
-			   const struct family *fam, const char *unless,
+/* Nodes' packets from doors. */
+static void put_from_doors(FILE *f, const struct engine_conf *c,
 			   const char *then)
 {
 	for (unsigned i = 0; i < c->n_services; i++) {
-		const struct engine_service *s = &c->services[i];
-
-		fprintf(f, "%s saddr @%s %s sport", fam->ip, fam->set,
-			protocol_name(s));
-		put_range(f, c, s);
-		fprintf(f, "%s %s\n", unless, then);
+		fprintf(f, "%s sport", protocol_name(&c->services[i]));
+		put_range(f, c, &c->services[i]);
+		fprintf(f, "%s\n", then);
 	}
-	fprintf(f, "%s %s @%s%s %s\n", fam->icmp_error, fam->inner_dst,
-		fam->inner_set, unless, then);
+}
+
+/* Chains that the hooks' chains lead to by one comparison of an address, so
+ * that a packet does not meet the services' rules of the other direction. The
+ * gateway's own connections to nodes (probes) stay tracked. */
+static void put_directions(FILE *f, const struct rules_conf *c, unsigned i)
+{
+	const struct family *fam = &families[i];
+	bool used = addr_is_set(&c->engine->vip[i]);
+	char then[32];
+
+	fprintf(f, "chain to_door_%s {\n", fam->ip);
+	if (used)
+		put_to_doors(f, c->engine, fam);
+	fprintf(f, "}\nchain from_door_%s {\n", fam->ip);
+	if (used)
+		put_from_doors(f, c->engine,
+			       " fib daddr type != local notrack accept");
+	fprintf(f, "}\nchain left_door_%s {\n", fam->ip);
+	snprintf(then, sizeof(then), " goto to_client_%s", fam->ip);
+	if (used)
+		put_from_doors(f, c->engine, then);
+	fputs("}\n", f);
 }
 
 static void put_prerouting(FILE *f, const struct rules_conf *c)
 {
+	char vip[ADDR_STRLEN];
+
 	fputs("chain prerouting {\n"
 	      "type filter hook prerouting priority raw; policy accept;\n",
 	      f);
 	for (unsigned i = 0; i < FAMILIES; i++) {
-		const struct addr *vip = &c->engine->vip[i];
+		const struct family *fam = &families[i];
 
-		if (!addr_is_set(vip))
+		if (!addr_is_set(&c->engine->vip[i]))
 			continue;
-		put_from_clients(f, c->engine, &families[i], vip);
-		put_from_nodes(f, c->engine, &families[i],
-			       " fib daddr type != local", "notrack");
+		addr_format(&c->engine->vip[i], vip);
+		fprintf(f,
+			"%s daddr %s jump to_door_%s\n"
+			"%s saddr @%s jump from_door_%s\n"
+			"%s %s @%s fib daddr type != local notrack\n",
+			fam->ip, vip, fam->ip, fam->ip, fam->set, fam->ip,
+			fam->icmp_error, fam->inner_dst, fam->inner_set);
 	}
 	fputs("}\n", f);
 }
@@ -192,19 +209,20 @@ static void put_output(FILE *f, const struct rules_conf *c)
 
 static void put_postrouting(FILE *f, const struct rules_conf *c)
 {
-	char then[32];
-
 	fprintf(f,
 		"chain postrouting {\n"
 		"type filter hook postrouting priority raw; policy accept;\n"
 		"meta mark 0x%x accept\n",
 		c->mark);
 	for (unsigned i = 0; i < FAMILIES; i++) {
-		if (!addr_is_set(&c->engine->vip[i]))
-			continue;
-		snprintf(then, sizeof(then), "goto to_client_%s",
-			 families[i].ip);
-		put_from_nodes(f, c->engine, &families[i], "", then);
+		const struct family *fam = &families[i];
+
+		if (addr_is_set(&c->engine->vip[i]))
+			fprintf(f,
+				"%s saddr @%s jump left_door_%s\n"
+				"%s %s @%s goto to_client_%s\n",
+				fam->ip, fam->set, fam->ip, fam->icmp_error,
+				fam->inner_dst, fam->inner_set, fam->ip);
 	}
 	fputs("}\n", f);
 }
@@ -250,6 +268,8 @@ static void put_to_clients(FILE *f, const struct rules_conf *c)
 /* All that names an address or a port. */
 static void put_doors(FILE *f, const struct rules_conf *c)
 {
+	for (unsigned i = 0; i < FAMILIES; i++)
+		put_directions(f, c, i);
 	put_prerouting(f, c);
 	put_output(f, c);
 	put_postrouting(f, c);
@@ -303,9 +323,11 @@ static void write_whole(FILE *f, const char *first, const struct rules_conf *c)
 /* The workers' chains and what leads to them stay as they are. */
 static void write_doors(FILE *f, const char *first, const struct rules_conf *c)
 {
-	static const char *const chains[] = { "prerouting", "output",
-					      "postrouting", "to_nodes",
-					      "to_clients" };
+	static const char *const chains[] = {
+		"prerouting",  "output",	"postrouting",	 "to_nodes",
+		"to_clients",  "to_door_ip",	"from_door_ip",	 "left_door_ip",
+		"to_door_ip6", "from_door_ip6", "left_door_ip6",
+	};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(chains); i++)
 		fprintf(f, "%s chain inet " RULES_TABLE " %s\n", first,

@@ -50,10 +50,12 @@ static bool says(const struct fixture *f, const char *line)
 
 static void doors_lead_past_conntrack_to_the_worker(void **state)
 {
-	assert_true(says(*state, "ip daddr 198.18.0.100 tcp dport 8001-8024 "
-				 "notrack goto from_client_ip\n"));
-	assert_true(says(*state, "ip daddr 198.18.0.100 tcp dport 9001-9024 "
-				 "notrack goto from_client_ip\n"));
+	assert_true(says(*state, "ip daddr 198.18.0.100 jump to_door_ip\n"));
+	assert_true(says(*state, "chain to_door_ip {\n"
+				 "tcp dport 8001-8024 notrack "
+				 "goto from_client_ip\n"
+				 "tcp dport 9001-9024 notrack "
+				 "goto from_client_ip\n"));
 	assert_true(says(*state, "chain worker0 {\nqueue num 5\n}\n"));
 }
 
@@ -89,9 +91,11 @@ static void a_family_without_address_has_no_rules(void **state)
 {
 	struct fixture *f = *state;
 
-	assert_false(says(f, "ip6 daddr fd00"));
+	assert_false(says(f, "jump to_door_ip6"));
+	assert_true(says(f, "chain to_door_ip6 {\n}\n"));
 	addr_parse(&f->engine.vip[FAMILY_V6], "fd00:198:18::100");
-	assert_true(says(f, "ip6 daddr fd00:198:18::100 tcp dport"));
+	assert_true(says(f, "ip6 daddr fd00:198:18::100 jump to_door_ip6\n"));
+	assert_false(says(f, "chain to_door_ip6 {\n}\n"));
 }
 
 static void one_worker_needs_no_hash(void **state)
