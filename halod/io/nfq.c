@@ -33,6 +33,12 @@ struct verdict_head {
 		   sizeof(struct nfqnl_msg_verdict_hdr) + sizeof(uint32_t)];
 };
 
+/* What a verdict is about: one packet, or all up to it that have none yet. */
+struct subject {
+	uint32_t id;
+	bool all;
+};
+
 struct nfq {
 	struct mnl_socket *nl;
 	uint16_t queue;
@@ -48,10 +54,12 @@ struct nfq {
 	size_t out_bytes;
 	size_t copied; /* of copies[] */
 	struct verdict_head heads[VERDICTS_MAX];
-	uint32_t ids[VERDICTS_MAX];
+	struct subject subjects[VERDICTS_MAX];
+	uint32_t run_mark; /* the last verdict may take more in; 0: no */
 	unsigned first_iov[VERDICTS_MAX + 1]; /* the verdict's, of out[] */
+	bool forgotten; /* packets that stay without a verdict */
 	unsigned n_owed;
-	uint32_t owed[OWED_MAX]; /* packets to drop, when there is memory */
+	struct subject owed[OWED_MAX];	    /* to drop, when there is memory */
 	struct iovec out[VERDICTS_MAX * 3]; /* head, payload, padding */
 	uint8_t copies[PACKET_MAX + 1];
 };
@@ -281,7 +289,8 @@ static void put_head(struct nfq *q, uint32_t id, int verdict, uint32_t mark,
 	struct nlattr *attr;
 	size_t head_len;
 
-	q->ids[i] = id;
+	q->subjects[i] = (struct subject){ .id = id };
+	q->run_mark = 0;
 	q->first_iov[i] = q->n_out;
 	nfq_nlmsg_verdict_put(nlh, (int)id, verdict);
 	if (mark)
@@ -337,6 +346,35 @@ void nfq_mark(struct nfq *q, uint32_t id, uint32_t mark)
 	flush_when_full(q);
 }
 
+static struct nfqnl_msg_verdict_hdr *verdict_of(struct nfq *q, unsigned i)
+{
+	struct nlmsghdr *nlh = (struct nlmsghdr *)q->heads[i].bytes;
+	struct nlattr *attr =
+		mnl_nlmsg_get_payload_offset(nlh, sizeof(struct nfgenmsg));
+
+	return mnl_attr_get_payload(attr);
+}
+
+static void make_batch(struct nfq *q, unsigned i, uint32_t id)
+{
+	struct nlmsghdr *nlh = (struct nlmsghdr *)q->heads[i].bytes;
+
+	nlh->nlmsg_type = NFNL_SUBSYS_QUEUE << 8 | NFQNL_MSG_VERDICT_BATCH;
+	verdict_of(q, i)->id = htonl(id);
+	q->subjects[i] = (struct subject){ id, true };
+}
+
+void nfq_mark_alone(struct nfq *q, uint32_t id, uint32_t mark)
+{
+	if (q->run_mark == mark && mark && !q->n_owed && !q->forgotten) {
+		make_batch(q, q->n_verdicts - 1, id);
+		return;
+	}
+	put_head(q, id, NF_ACCEPT, mark, 0);
+	q->run_mark = mark;
+	flush_when_full(q);
+}
+
 void nfq_rewrite(struct nfq *q, uint32_t id, const uint8_t *data, uint32_t len)
 {
 	put_head(q, id, NF_ACCEPT, 0, len);
@@ -380,31 +418,41 @@ static bool send_verdicts(struct nfq *q, unsigned first, unsigned end)
 static void forget_verdicts(struct nfq *q)
 {
 	q->n_verdicts = 0;
+	q->run_mark = 0;
 	q->n_out = 0;
 	q->out_bytes = 0;
 	q->copied = 0;
 }
 
 /* Its data is not ours for longer: all that can be said later is "drop". */
-static void owe(struct nfq *q, uint32_t id)
+static void owe(struct nfq *q, struct subject s)
 {
 	q->stats.failed++;
 	if (q->n_owed < OWED_MAX)
-		q->owed[q->n_owed++] = id;
+		q->owed[q->n_owed++] = s;
+	else
+		q->forgotten = true;
 }
 
-/* The kernel had no memory for all of them at once. */
+/* The kernel had no memory for all of them at once. A batch would accept what
+ * is owed before it, with a mark of another. */
 static void send_one_by_one(struct nfq *q)
 {
-	for (unsigned i = 0; i < q->n_verdicts; i++)
+	for (unsigned i = 0; i < q->n_verdicts; i++) {
+		if (q->n_owed && q->subjects[i].all)
+			verdict_of(q, i)->verdict = htonl(NF_DROP);
 		if (!send_verdicts(q, i, i + 1))
-			owe(q, q->ids[i]);
+			owe(q, q->subjects[i]);
+	}
 }
 
 static void send_owed(struct nfq *q)
 {
-	for (unsigned i = 0; i < q->n_owed; i++)
-		put_head(q, q->owed[i], NF_DROP, 0, 0);
+	for (unsigned i = 0; i < q->n_owed; i++) {
+		put_head(q, q->owed[i].id, NF_DROP, 0, 0);
+		if (q->owed[i].all)
+			make_batch(q, i, q->owed[i].id);
+	}
 	q->first_iov[q->n_verdicts] = q->n_out;
 	if (send_verdicts(q, 0, q->n_verdicts))
 		q->n_owed = 0;

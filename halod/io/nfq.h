@@ -52,6 +52,9 @@ void nfq_repeat(struct nfq *q, uint32_t id);
 void nfq_drop(struct nfq *q, uint32_t id);
 /* Accepts it with another mark. */
 void nfq_mark(struct nfq *q, uint32_t id, uint32_t mark);
+/* The same where all that came before it have their verdicts: one that follows
+ * another of the same mark costs no message of its own. */
+void nfq_mark_alone(struct nfq *q, uint32_t id, uint32_t mark);
 void nfq_rewrite(struct nfq *q, uint32_t id, const uint8_t *data, uint32_t len);
 /* For data that does not live until the flush. */
 void nfq_rewrite_copied(struct nfq *q, uint32_t id, const uint8_t *data,

@@ -51,6 +51,7 @@ struct worker {
 	uint64_t next_tick_ns, lost_seen, ends_asked;
 	uint64_t relearn_until_ns; /* 0: there is nothing to relearn */
 	unsigned ticks;
+	unsigned n_held; /* packets without a verdict */
 
 	_Atomic uint64_t ends_done, resets;
 
@@ -77,6 +78,7 @@ static void settle(void *arg, uint32_t id, enum verdict verdict,
 {
 	struct worker *w = arg;
 
+	w->n_held--;
 	if (verdict == VERDICT_REWRITE)
 		nfq_rewrite_copied(w->nfq, id, data, (uint32_t)len);
 	else if (verdict == VERDICT_ACCEPT)
@@ -128,12 +130,16 @@ static void judge(struct worker *w, const struct nfq_packet *in,
 		nfq_rewrite(w->nfq, in->id, in->data, in->len);
 		break;
 	case VERDICT_MARK:
-		nfq_mark(w->nfq, in->id, p.mark);
+		if (w->n_held)
+			nfq_mark(w->nfq, in->id, p.mark);
+		else
+			nfq_mark_alone(w->nfq, in->id, p.mark);
 		break;
 	case VERDICT_DROP:
 		nfq_drop(w->nfq, in->id);
 		break;
 	case VERDICT_HOLD:
+		w->n_held++;
 		break;
 	}
 }

@@ -28,6 +28,7 @@ static struct {
 	unsigned count;
 	struct {
 		uint32_t id, verdict;
+		bool all; /* up to it */
 	} heard[HEAR_MAX];
 } kernel;
 
@@ -47,6 +48,9 @@ static void hear(const char *buf, int len)
 				continue;
 			assert_in_range(kernel.count, 0, HEAR_MAX - 1);
 			kernel.heard[kernel.count].id = ntohl(v->id);
+			kernel.heard[kernel.count].all =
+				(nlh->nlmsg_type & 0xff) ==
+				NFQNL_MSG_VERDICT_BATCH;
 			kernel.heard[kernel.count++].verdict =
 				ntohl(v->verdict);
 		}
@@ -175,6 +179,80 @@ static void a_long_want_of_memory_is_survived(void **state)
 	accept_three(*state);
 	heard(0, 1, NF_ACCEPT);
 	heard(3, 1, NF_DROP);
+	nfq_mark_alone(*state, 4, 8);
+	nfq_mark_alone(*state, 5, 8); /* who knows who is still there */
+	kernel.count = 0;
+	nfq_flush(*state);
+	assert_int_equal(kernel.count, 2);
+}
+
+static void heard_all(unsigned i, uint32_t id, uint32_t verdict)
+{
+	heard(i, id, verdict);
+	assert_true(kernel.heard[i].all);
+}
+
+static void packets_of_one_mark_share_a_verdict(void **state)
+{
+	nfq_mark_alone(*state, 1, 7);
+	for (uint32_t id = 2; id <= 9; id++)
+		nfq_mark_alone(*state, id, 8);
+	nfq_drop(*state, 10);
+	nfq_mark_alone(*state, 11, 8);
+	nfq_flush(*state);
+	assert_int_equal(kernel.count, 4);
+	heard(0, 1, NF_ACCEPT);
+	assert_false(kernel.heard[0].all);
+	heard_all(1, 9, NF_ACCEPT);
+	heard(2, 10, NF_DROP);
+	heard(3, 11, NF_ACCEPT);
+	assert_false(kernel.heard[3].all);
+}
+
+static void a_mark_that_is_not_alone_is_said_of_itself_only(void **state)
+{
+	for (uint32_t id = 1; id <= 3; id++)
+		nfq_mark(*state, id, 8);
+	nfq_flush(*state);
+	assert_int_equal(kernel.count, 3);
+	assert_false(kernel.heard[2].all);
+}
+
+static void a_shared_verdict_ends_with_the_flush(void **state)
+{
+	nfq_mark_alone(*state, 1, 8);
+	nfq_flush(*state);
+	nfq_mark_alone(*state, 2, 8);
+	nfq_flush(*state);
+	assert_int_equal(kernel.count, 2);
+	assert_false(kernel.heard[1].all);
+}
+
+static void a_shared_verdict_never_accepts_what_is_owed(void **state)
+{
+	static uint8_t data[2000];
+
+	kernel.error = ENOBUFS;
+	kernel.bytes_most = 1000;
+	nfq_rewrite(*state, 1, data, sizeof(data));
+	nfq_mark_alone(*state, 2, 8);
+	nfq_mark_alone(*state, 3, 8);
+	nfq_flush(*state);
+	heard_all(0, 3, NF_DROP);
+	heard(1, 1, NF_DROP);
+}
+
+static void a_shared_verdict_that_is_owed_drops_all_it_was_about(void **state)
+{
+	kernel.error = ENOBUFS;
+	kernel.bytes_most = 0;
+	nfq_mark_alone(*state, 1, 8);
+	nfq_mark_alone(*state, 2, 8);
+	nfq_flush(*state);
+	kernel.bytes_most = SIZE_MAX;
+	nfq_flush(*state);
+	assert_int_equal(kernel.count, 1);
+	heard_all(0, 2, NF_DROP);
 }
 
 int main(void)
@@ -187,6 +265,11 @@ int main(void)
 		TEST(a_packet_too_long_for_the_memory_there_is_is_dropped),
 		TEST(packets_without_a_verdict_are_dropped_by_a_later_flush),
 		TEST(a_long_want_of_memory_is_survived),
+		TEST(packets_of_one_mark_share_a_verdict),
+		TEST(a_mark_that_is_not_alone_is_said_of_itself_only),
+		TEST(a_shared_verdict_ends_with_the_flush),
+		TEST(a_shared_verdict_never_accepts_what_is_owed),
+		TEST(a_shared_verdict_that_is_owed_drops_all_it_was_about),
 	};
 
 	if (unshare(CLONE_NEWNET)) {
