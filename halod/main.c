@@ -12,6 +12,7 @@
 #include "conf/conf.h"
 #include "daemon.h"
 #include "io/host.h"
+#include "io/privileges.h"
 #include "settings.h"
 
 #define DEFAULT_CONF "/etc/halod/halod.conf"
@@ -129,6 +130,20 @@ static void raise_descriptor_limit(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/* Before there are threads: they have what this one has. */
+static void reduce_privileges(const struct conf *conf)
+{
+	struct privileges wants = {
+		.realtime = conf->agents.profile == PROFILE_FAST,
+		.low_port = conf->agents.listen.port < 1024,
+	};
+	int err = privileges_reduce(&wants);
+
+	if (err)
+		log_warn("privileges not reduced", "why=\"%s\"",
+			 strerror(-err));
+}
+
 static int run(const struct conf *conf, const char *path)
 {
 	char err[256] = "";
@@ -137,6 +152,7 @@ static int run(const struct conf *conf, const char *path)
 
 	signal(SIGPIPE, SIG_IGN);
 	raise_descriptor_limit();
+	reduce_privileges(conf);
 	if (daemon_open(&d, conf, path, err, sizeof(err))) {
 		fprintf(stderr, "halod: %s\n", err);
 		return EXIT_FAILURE;

@@ -18,6 +18,17 @@ refused_to_nobody() {
 
 begin "a b c" "control-readonly = \"$LAB_DIR/halod-ro.sock\";"
 install -m 755 "$HALO_BUILD/haloctl" "$LAB_DIR" && chmod 711 "$LAB_DIR"
+# rights CapEff=… CapBnd=… …: of halod's main thread and of all others
+rights() {
+	local pid
+	pid=$(cat "$LAB_DIR/halod.pid")
+	[ "$(sed -n 's/^\(CapEff\|CapPrm\|CapInh\|CapBnd\|NoNewPrivs\):\t/\1=/p' \
+		/proc/"$pid"/task/*/status | sort -u)" = \
+		"$(printf '%s\n' "$@" | sort)" ]
+}
+none=0000000000000000 few=000000c000003000 # BPF, PERFMON, NET_ADMIN, NET_RAW
+check "no thread keeps a right that it does not need" rights \
+	CapEff=$few CapPrm=$few CapInh=$none CapBnd=$none NoNewPrivs=1
 check "everybody may look" as_nobody status
 check "but not act" exits_with 1 as_nobody cluster freeze
 check "and is told why" refused_to_nobody cluster freeze
