@@ -227,6 +227,16 @@ static void open_anchor(struct plane *p)
 	free(text);
 }
 
+static int rebuild(struct plane *p)
+{
+	int err;
+
+	plane_nft_drift_begin_rewrite(&p->drift);
+	err = plane_nft_table_rebuild(&p->table);
+	claim_changes(p);
+	return err;
+}
+
 /* Whoever has no node waits before the kernel sends him, and goes on after the
  * kernel knows better. */
 static int nft_apply(struct plane *p, const struct table_diff *diff)
@@ -237,6 +247,8 @@ static int nft_apply(struct plane *p, const struct table_diff *diff)
 	if (unowned)
 		gate_set_unowned(p->gate, true);
 	err = plane_nft_table_apply(&p->table, diff);
+	if (err == -ENOENT && !rebuild(p)) /* a repair had failed */
+		err = plane_nft_table_apply(&p->table, diff);
 	gate_set_table(p->gate, p->table.now);
 	if (!unowned || err)
 		gate_set_unowned(p->gate, p->table.unowned);
@@ -587,11 +599,8 @@ static int nft_event_fd(struct plane *p)
 
 static void repair(struct plane *p, uint64_t since_ns, struct plane_event *out)
 {
-	int err;
+	int err = rebuild(p);
 
-	plane_nft_drift_begin_rewrite(&p->drift);
-	err = plane_nft_table_rebuild(&p->table);
-	claim_changes(p);
 	*out = (struct plane_event){
 		.type = PLANE_DRIFT,
 		.ok = !err,
