@@ -4,7 +4,8 @@
 # The planes give the same answers: a random sequence of moves, holds and
 # losses, the same for each, and what clients saw after every step. The
 # transcripts are compared line by line; the first is checked against the table
-# as well. SEED repeats a run, STEPS (6) is its length.
+# as well. SEED repeats a run, STEPS (6) is its length, PLANES (nfqueue nft) are
+# compared with the first of them.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/nft_lib.sh"
 
@@ -14,6 +15,7 @@ if [ "$HALO_SLOW" -gt 1 ] && [ -z "${STEPS:-}" ]; then
 	lab_down
 	exit 0
 fi
+read -ra planes <<<"${PLANES:-nfqueue nft}"
 readonly SEED=${SEED:-$((SRANDOM % 32768))} STEPS=${STEPS:-6}
 readonly ANSWERED='(greeted [ab]|reset|closed|failed .*)'
 
@@ -147,14 +149,20 @@ transcribe() {
 		not grep -E 'NOT|silence' "$transcript"
 }
 start_plane() { open_plane && static_table; }
-kept_apart() { diff "$LAB_DIR/transcript-nfqueue" "$LAB_DIR/transcript-nft"; }
-says() { grep -qE "$1" "$LAB_DIR/transcript-nfqueue"; }
+as_the_first() {
+	diff "$LAB_DIR/transcript-${planes[0]}" "$LAB_DIR/transcript-$1"
+}
+says() { grep -qE "$1" "$LAB_DIR/transcript-${planes[0]}"; }
 
 plane_begin
 echo "seed $SEED: SEED=$SEED $0"
-transcribe nfqueue
-transcribe nft
-check "both planes have given the same answers (seed $SEED)" kept_apart
+for plane in "${planes[@]}"; do
+	transcribe "$plane"
+done
+for plane in "${planes[@]:1}"; do
+	check "$plane has given the same answers as ${planes[0]} (seed $SEED)" \
+		as_the_first "$plane"
+done
 check "a planned move has reset old connections of both families" \
 	says '^  old6: 3 greeted [ab] 3 reset'
 check "and left its neighbour's alone" says '^  stays: 3 greeted [ab]$'
