@@ -114,6 +114,8 @@ static json_t *plane_view(struct requests_context *ctx)
 		(json_int_t)s.engine.held, "queued", (json_int_t)s.queued,
 		"batches", (json_int_t)s.batches);
 	view_add(view, losses_view(&s));
+	view_add(view, json_pack("{s:I}", "held_full",
+				 (json_int_t)s.engine.count[REASON_HELD_FULL]));
 	return view;
 }
 
@@ -160,6 +162,20 @@ static void complain_of_conntrack(json_t *list, json_t *plane)
 			 "try sysctl -w net.netfilter.nf_conntrack_max=%lld",
 			 (long long)entries, (long long)max, (long long)lost,
 			 (long long)(2 * max));
+}
+
+static void complain_of_held(json_t *list, json_t *plane)
+{
+	json_int_t full = 0;
+
+	json_unpack(plane, "{s:I}", "held_full", &full);
+	if (full)
+		complain(
+			list,
+			"no room for new connections that had to wait, so far: "
+			"%lld; they try again by themselves; a larger "
+			"nfqueue.held holds more",
+			(long long)full);
 }
 
 static unsigned count_diverged(const struct cluster *cl)
@@ -210,6 +226,7 @@ static json_t *degraded_view(struct requests_context *ctx, json_t *plane,
 		complain(list, "packets lost before a worker: %lld",
 			 (long long)(lost_queue + lost_socket));
 	complain_of_conntrack(list, plane);
+	complain_of_held(list, plane);
 	if (ctx->no_realtime && *ctx->no_realtime)
 		complain(list, "%s", ctx->no_realtime);
 	if (ctx->reload_error && *ctx->reload_error)

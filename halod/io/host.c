@@ -12,6 +12,8 @@
 #include "io/conntrack.h"
 #include "io/nfq.h"
 #include "io/nft.h"
+#include "io/nft_probe.h"
+#include "io/nft_text.h"
 #include "io/rules.h"
 
 #define CONNTRACK_FULL_PERCENT 80
@@ -309,29 +311,44 @@ struct forward_search {
 	unsigned dropping;
 };
 
-/* An accept of ours does not override another chain's drop. */
+/* An accept of ours does not override another chain's drop: the operator's line
+ * does. */
 static void judge_chain(void *arg, const struct nft_base_chain *c)
 {
 	struct forward_search *s = arg;
+	char chain[256], rule[40];
 
 	if (c->hook != NF_INET_FORWARD || !c->drops ||
 	    strcmp(c->type, "filter"))
 		return;
+	snprintf(chain, sizeof(chain), "%s %s %s", c->family, c->table,
+		 c->name);
+	snprintf(rule, sizeof(rule), "ct %s accept",
+		 s->tracked ? "status dnat" : "state untracked");
+	if (nft_text_has_rule(chain, rule))
+		return;
 	s->dropping++;
 	remedy(find(s->out, HOST_WARNING, "firewall",
-		    "chain %s %s %s drops what no rule of it accepts; HaloD's "
+		    "chain %s drops what no rule of it accepts; HaloD's "
 		    "packets pass it %s",
-		    c->family, c->table, c->name,
-		    s->tracked ? "translated" : "untracked"),
-	       "nft insert rule %s %s %s ct %s accept", c->family, c->table,
-	       c->name, s->tracked ? "status dnat" : "state untracked");
+		    chain, s->tracked ? "translated" : "untracked"),
+	       "nft insert rule %s %s", chain, rule);
+}
+
+/* "auto" falls back to nfqueue where the kernel has no NAT. */
+static bool tracks(const char *plane)
+{
+	char lacks[160];
+
+	return strcmp(plane, "nfqueue") &&
+	       (strcmp(plane, "auto") || !nft_probe_nat(lacks, sizeof(lacks)));
 }
 
 static void check_firewall(struct host_report *out, const struct conf *conf,
 			   bool running)
 {
 	struct forward_search s = { .out = out,
-				    .tracked = strcmp(conf->plane, "nfqueue") };
+				    .tracked = tracks(conf->plane) };
 	int err = nft_each_base_chain(judge_chain, &s);
 
 	if (err)
@@ -339,7 +356,8 @@ static void check_firewall(struct host_report *out, const struct conf *conf,
 			    "chains cannot be read: %s", strerror(-err)),
 		       "run it as root");
 	else if (!s.dropping)
-		find(out, HOST_OK, "firewall", "no forward chain drops");
+		find(out, HOST_OK, "firewall",
+		     "no forward chain drops HaloD's packets");
 }
 
 static void check_conntrack(struct host_report *out, const struct conf *conf,

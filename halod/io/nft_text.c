@@ -41,6 +41,34 @@ int nft_text_run(const char *text, char *err, unsigned err_size)
 	return ret;
 }
 
+static bool has_line(const char *text, const char *line)
+{
+	size_t len;
+
+	for (; *text; text += len + (text[len] == '\n')) {
+		text += strspn(text, "\t ");
+		len = strcspn(text, "\n");
+		if (len == strlen(line) && !strncmp(text, line, len))
+			return true;
+	}
+	return false;
+}
+
+bool nft_text_has_rule(const char *chain, const char *rule)
+{
+	struct nft_ctx *nft = nft_ctx_new(NFT_CTX_DEFAULT);
+	char list[300], err[8];
+	bool has;
+
+	if (!nft)
+		return false;
+	snprintf(list, sizeof(list), "list chain %s", chain);
+	has = !run(nft, list, err, sizeof(err)) &&
+	      has_line(nft_ctx_get_output_buffer(nft), rule);
+	nft_ctx_free(nft);
+	return has;
+}
+
 /* What is owned goes with the socket, which is the context's. */
 int nft_text_own(struct nft_text_owner **out, const char *text, char *err,
 		 unsigned err_size)

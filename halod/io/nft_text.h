@@ -6,6 +6,8 @@
 #ifndef HALO_IO_NFT_TEXT_H
 #define HALO_IO_NFT_TEXT_H
 
+#include <stdbool.h>
+
 /* All of it in one transaction; 0 or -errno with a line for the operator. */
 int nft_text_run(const char *text, char *err, unsigned err_size);
 
@@ -15,5 +17,9 @@ struct nft_text_owner;
 int nft_text_own(struct nft_text_owner **out, const char *text, char *err,
 		 unsigned err_size);
 void nft_text_disown(struct nft_text_owner *owner);
+
+/* Has a chain ("inet filter forward") this rule, word for word as nft lists it?
+ * What cannot be read has not. */
+bool nft_text_has_rule(const char *chain, const char *rule);
 
 #endif

@@ -33,9 +33,15 @@ check "with a firewall that drops nobody is served" not served
 line=$(advice)
 check "doctor says which line helps" \
 	[ "$line" = "nft insert rule inet strict forward ct status dnat accept" ]
+sed 's/^plane.*/plane = "auto";/' "$LAB_DIR/halod.conf" >"$LAB_DIR/auto.conf"
+check "another one where auto falls back to packets that are not tracked" \
+	grep -q 'nft insert rule inet strict forward ct state untracked accept' \
+	<(HALO_FORCE_NO_NAT=1 lab_exec gateway "$HALO_BUILD/halod" -t \
+		-c "$LAB_DIR/auto.conf" 2>&1)
 # shellcheck disable=SC2086 # a command line
 check "it can be obeyed" lab_exec gateway $line
 check "clients are served with it" served
+check "doctor is content with it" not advice
 check "over IPv6 as well" doors_agree "[$VIP6]"
 nft_gateway add rule inet strict forward \
 	'ct state new tcp flags & (fin|syn|rst|ack) != syn drop'

@@ -110,4 +110,6 @@ check "each for whom there was none is counted" [ "$(full)" -ge 1750 ]
 check "as many are held as there is room for, the rest are served later" \
 	in_time room_is_used_up
 check "and counted" [ "$(full)" -ge 2000 ]
+check "status says so" grep -q 'no room for new connections' \
+	<(lab_ctl status)
 finish

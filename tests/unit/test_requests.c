@@ -777,6 +777,27 @@ static void rules_that_others_change_show_in_status(void **state)
 	      { "degraded", "[]" }); /* they were put right */
 }
 
+static int full_stats(struct plane *p, struct plane_stats *out)
+{
+	*out = (struct plane_stats){ .engine.held = 3 };
+	out->engine.count[REASON_HELD_FULL] = 7;
+	return 0;
+}
+
+static void status_tells_of_those_for_whom_there_was_no_room(void **state)
+{
+	const struct plane_ops *ops = w->requests.plane_ops;
+	struct plane_ops full = *ops;
+
+	full.stats = full_stats;
+	w->requests.plane_ops = &full;
+	CHECK("{'cmd':'status'}", { "plane/held_full", "7" },
+	      { "degraded/0", "\"no room for new connections that had to wait, "
+			      "so far: 7; they try again by themselves; a "
+			      "larger nfqueue.held holds more\"" });
+	w->requests.plane_ops = ops;
+}
+
 static void without_a_store_status_is_degraded(void **state)
 {
 	struct store *store = w->requests.store;
@@ -1308,6 +1329,7 @@ int main(void)
 		T(a_state_is_shown_with_its_reason),
 		T(rules_that_others_change_show_in_status),
 		T(without_a_store_status_is_degraded),
+		T(status_tells_of_those_for_whom_there_was_no_room),
 		T(warnings_of_the_daemon_are_shown),
 		T(doctor_has_a_fix_for_what_is_wrong),
 		T(stats_count_every_reason),

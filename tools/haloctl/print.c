@@ -63,6 +63,22 @@ const char *print_count(long long n, char *out)
 	return out;
 }
 
+void print_carried(struct haloctl *ctl, const char *title, const json_t *plane)
+{
+	bool tracked = print_number(plane, "conntrack_max") > 0;
+	char flows[PRINT_UNIT_MAX], most[PRINT_UNIT_MAX];
+
+	print_count(
+		print_number(plane, tracked ? "conntrack_entries" : "flows"),
+		flows);
+	print_count(
+		print_number(plane, tracked ? "conntrack_max" : "flows_max"),
+		most);
+	print_field(ctl, title, "%s of at most %s %s, %lld packets held", flows,
+		    most, tracked ? "connections tracked" : "flows",
+		    print_number(plane, "held"));
+}
+
 const char *print_ranges(const json_t *ranges, char *out, unsigned size)
 {
 	static const char cut[] = "…";

@@ -18,6 +18,9 @@ long long print_number(const json_t *object, const char *key);
 #define PRINT_UNIT_MAX 32
 const char *print_duration(long long ms, char *out); /* "12 ms", "2 h 5 m" */
 const char *print_count(long long n, char *out);     /* "950", "1.2 M" */
+/* What the plane carries: its own flows, or where the kernel does it for the
+ * plane, all that conntrack knows. */
+void print_carried(struct haloctl *ctl, const char *title, const json_t *plane);
 /* "1-8,12", from [[first,last],…]; ends in "…" when it is cut to size. */
 const char *print_ranges(const json_t *ranges, char *out, unsigned size);
 

@@ -25,10 +25,7 @@ static void print_losses(struct haloctl *ctl, const json_t *answer)
 			ctl, "journal", "%s SYNs, %lld lost",
 			print_count(print_number(plane, "journal_taken"), a),
 			print_number(plane, "journal_lost"));
-	print_field(ctl, "flows", "%s of at most %s, %lld packets held",
-		    print_count(print_number(plane, "flows"), a),
-		    print_count(print_number(plane, "flows_max"), b),
-		    print_number(plane, "held"));
+	print_carried(ctl, "flows", plane);
 	print_field(ctl, "agents",
 		    "%lld accepted, %lld refused, %lld handshakes (%lld "
 		    "failed), %s beats",

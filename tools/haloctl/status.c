@@ -66,7 +66,6 @@ static void print_plane(struct haloctl *ctl, const json_t *plane)
 	const char *name = print_text(plane, "name");
 	const char *detail = print_text(plane, "detail");
 	const char *why = print_text(plane, "why");
-	char flows[PRINT_UNIT_MAX], most[PRINT_UNIT_MAX];
 
 	/* a detail that begins with the name says it all */
 	if (strncmp(detail, name, strlen(name)))
@@ -78,10 +77,7 @@ static void print_plane(struct haloctl *ctl, const json_t *plane)
 			    print_number(plane, "workers"));
 	if (*why)
 		print_field(ctl, "", "%s", why);
-	print_field(ctl, "", "%s of at most %s flows, %lld packets held",
-		    print_count(print_number(plane, "flows"), flows),
-		    print_count(print_number(plane, "flows_max"), most),
-		    print_number(plane, "held"));
+	print_carried(ctl, "", plane);
 }
 
 static void print_doors(struct haloctl *ctl, const json_t *answer)
