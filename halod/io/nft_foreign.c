@@ -82,7 +82,8 @@ static bool is_of_set(const struct nlmsghdr *nlh, const char *set)
 	mnl_attr_for_each(a, nlh, sizeof(struct nfgenmsg))
 	{
 		/* the same number in both kinds of message */
-		static_assert((int)NFTA_SET_NAME == NFTA_SET_ELEM_LIST_SET);
+		static_assert((int)NFTA_SET_NAME == NFTA_SET_ELEM_LIST_SET,
+			      "one attribute names the set");
 		if (says(a, NFTA_SET_NAME, set))
 			return true;
 	}
