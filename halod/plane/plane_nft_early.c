@@ -158,7 +158,7 @@ bool plane_nft_early_take(struct plane_nft_early *e, uint32_t tag,
 	for (unsigned i = 0; i < PLANE_NFT_EARLY_MAX; i++) {
 		uint32_t same = tag;
 
-		if (e->listed[i].tag != tag)
+		if (!tag || e->listed[i].tag != tag)
 			continue;
 		/* unless the place has become another's meanwhile */
 		atomic_compare_exchange_strong(&e->expected[i], &same, 0);

@@ -108,6 +108,7 @@ static void whoever_is_expected_is_listed_once(void **state)
 
 	assert_false(plane_nft_early_is_due(&e, clock_monotonic_ns()));
 	assert_false(plane_nft_early_take(&e, 11, &flows));
+	assert_false(plane_nft_early_take(&e, 0, &flows)); /* of no one */
 	plane_nft_early_expect(&e, 11, true);
 	plane_nft_early_expect(&e, 11, true);
 	assert_true(plane_nft_early_is_due(&e, clock_monotonic_ns()));
