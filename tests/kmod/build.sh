@@ -6,8 +6,8 @@
 # no kernel: that is tests/vm/kmod_*.sh.
 #
 # checkpatch may not like that compat.h asks for the kernel's version: that is
-# what compat.h is for. checkpatch.pl comes with the kernel's source, which is large: CHECKPATCH names
-# it where it is, else that is skipped.
+# what compat.h is for. checkpatch.pl comes with the kernel's source, which is
+# large: CHECKPATCH names it where it is, else that is skipped.
 cd "$(dirname "$0")/../.." || exit 1
 set -u
 HALO_BUILD=$(realpath -m "${HALO_BUILD:-build}")

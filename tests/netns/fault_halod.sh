@@ -33,7 +33,7 @@ agrees_with() {
 begin "a b"
 join a b
 eventually "two nodes share the routes" spread a=12 b=12
-load_start --subscribers 48 --interval 50 --probes 200
+load_start --subscribers 48 --interval 50 --probes 200 --patience 12
 load_say publish on
 load_say probe on
 eventually "clients connect and are told news" \

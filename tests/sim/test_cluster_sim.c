@@ -17,9 +17,9 @@
 #include "../lib/cluster_fixture/cluster_fixture.h"
 
 #ifdef __SANITIZE_ADDRESS__ /* five times slower */
-#define RUNS_DEFAULT 100
+#define RUNS_DEFAULT 40
 #else
-#define RUNS_DEFAULT 400
+#define RUNS_DEFAULT 150
 #endif
 #define ACTS 60
 

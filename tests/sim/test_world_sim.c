@@ -24,9 +24,9 @@
 #include "../lib/world/schedule.h"
 
 #ifdef __SANITIZE_ADDRESS__ /* five times slower */
-#define RUNS_DEFAULT 20
+#define RUNS_DEFAULT 10
 #else
-#define RUNS_DEFAULT 100
+#define RUNS_DEFAULT 60
 #endif
 
 static uint64_t number_from(const char *name, uint64_t otherwise)
