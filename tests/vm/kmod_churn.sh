@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# halo.ko comes and goes while packets fly: loaded and unloaded CHURN (30; 200
-# take a slow guest 90 s) times, namespaces deleted with their tables, flows
+# halo.ko comes and goes while packets fly: loaded and unloaded CHURN (10; 200
+# take a slow guest minutes) times, namespaces deleted with their tables, flows
 # ended all the while.
 . "$(dirname "$0")/kmod_lib.sh"
 
 [ -e "$KO" ] || { skip "halo.ko comes and goes" "it is not built"; exit 0; }
-readonly CHURN=${CHURN:-30}
+readonly CHURN=${CHURN:-10}
 
 # Datagrams to doors and SYNs, until its file is gone.
 traffic() {
