@@ -9,9 +9,9 @@
 
 # one that it needs, or as long as it is away and a client's next try after that
 if [ "$HALO_PLANE" = nft ]; then
-	readonly GAP_MS=$((100 * BUSY))
+	readonly GAP_MS=$((100 * BUSY)) STOPPED_MS=$GAP_MS
 else
-	readonly GAP_MS=$((2900 * HALO_SLOW))
+	readonly GAP_MS=$((2900 * HALO_SLOW)) STOPPED_MS=$((8000 * HALO_SLOW))
 fi
 
 # survived NAME MS: what the clients say of an incident
@@ -50,7 +50,7 @@ eventually "the nodes return after a kill" connected a b
 survived killed "$GAP_MS"
 
 load_say planned stopped
-# these have a patience of 3 s
+# whoever is on his way just then waits for all of it
 if [ "$HALO_PLANE" != nft ]; then
 	load_say probe off
 	load_is true
@@ -68,7 +68,7 @@ eventually "those who came meanwhile are served" \
 	grep -q 'connected=200' "$LAB_DIR/late.log"
 eventually "the nodes return after a stop" connected a b
 check "every door leads to the node of the table" doors_agree
-survived stopped "$GAP_MS"
+survived stopped "$STOPPED_MS"
 load_say probe on
 
 load_say planned restarted
