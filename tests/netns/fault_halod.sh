@@ -9,7 +9,7 @@
 
 # one that it needs, or as long as it is away and a client's next try after that
 if [ "$HALO_PLANE" = nft ]; then
-	readonly GAP_MS=$((100 * BUSY)) STOPPED_MS=$GAP_MS
+	readonly GAP_MS=$((100 * BUSY)) STOPPED_MS=$((100 * BUSY))
 else
 	readonly GAP_MS=$((2900 * HALO_SLOW)) STOPPED_MS=$((8000 * HALO_SLOW))
 fi
