@@ -59,7 +59,6 @@ clients_mtu 1400
 check "nodes discover a narrow path" bulk_returns "$VIP" 8003
 check "nodes discover a narrow path, IPv6" bulk_returns "$VIP6" 8021
 clients_mtu 1500
-check "errors were translated for that" counted icmp-to-node 0
 check "nothing of it is tracked" no_conntrack
 
 call idle "$VIP" 8001 20
