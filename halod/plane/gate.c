@@ -47,6 +47,7 @@ struct gate {
 	uint64_t next_tick_ns, syns_rest_ns, refusal_due_ns, hold_due_ns;
 
 	_Atomic uint64_t turns;
+	uint64_t turns_seen; /* the asking thread's */
 	struct {
 		_Atomic uint64_t queued, held, released, duplicates, full,
 			refused, waiting, failed;
@@ -475,7 +476,10 @@ void gate_add_stats(struct gate *g, struct plane_stats *s)
 	count[REASON_REFUSAL_FULL] = refusals.full;
 }
 
-uint64_t gate_turns(const struct gate *g)
+bool gate_has_turned(struct gate *g)
 {
-	return g->turns;
+	uint64_t before = g->turns_seen;
+
+	g->turns_seen = g->turns;
+	return g->turns_seen != before;
 }

@@ -63,7 +63,8 @@ void gate_wake(struct gate *g);
 /* Adds what it has counted; held and what refusals became are set. */
 void gate_add_stats(struct gate *g, struct plane_stats *s);
 
-/* How often its thread has been round; it goes round every 250 ms or sooner. */
-uint64_t gate_turns(const struct gate *g);
+/* Has its thread been round since this was last asked? It goes round every
+ * 250 ms or sooner. From one thread. */
+bool gate_has_turned(struct gate *g);
 
 #endif

@@ -33,7 +33,6 @@ struct plane {
 	struct kmod *renewal;	  /* the gate's … */
 	struct kmod_events *told; /* … likewise */
 	struct gate *gate;
-	uint64_t gate_turns; /* when it was last asked whether it lives */
 	struct event_queue events;
 	struct table *now; /* what the kernel has */
 	bool adopted, unowned;
@@ -397,10 +396,7 @@ static int kmod_count(struct plane *p, struct plane_stats *out)
 
 static bool kmod_is_alive(struct plane *p)
 {
-	uint64_t before = p->gate_turns;
-
-	p->gate_turns = gate_turns(p->gate);
-	return p->gate_turns != before;
+	return gate_has_turned(p->gate);
 }
 
 static int kmod_event_fd(struct plane *p)

@@ -41,7 +41,6 @@ struct plane {
 	struct gate *gate;
 	struct nft_txn renewal;	      /* the gate's */
 	struct plane_nft_drift drift; /* the gate's thread watches */
-	uint64_t gate_turns; /* when it was last asked whether it lives */
 	struct plane_nft_syns *syns;
 	struct plane_nft_ends *ends;
 	struct nft_text_owner *anchor; /* NULL: this kernel has none */
@@ -586,10 +585,7 @@ static int nft_stats(struct plane *p, struct plane_stats *out)
 
 static bool nft_is_alive(struct plane *p)
 {
-	uint64_t before = p->gate_turns;
-
-	p->gate_turns = gate_turns(p->gate);
-	return p->gate_turns != before;
+	return gate_has_turned(p->gate);
 }
 
 static int nft_event_fd(struct plane *p)
